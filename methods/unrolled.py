@@ -1,0 +1,64 @@
+"""Unrolling: reverse-mode autodiff through a fixed number of iterations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from methods._autodiff import differentiate
+from methods._frameworks import FRAMEWORKS
+from methods.base import GradientMethod, Prepared
+from problems import Problem, Splitting
+
+
+@dataclass(frozen=True)
+class Unrolled(GradientMethod):
+    """d/dtheta of L(R(v_K(theta), theta), theta), v_{j+1} = T(v_j, theta), v_0 and the step lengths constant.
+
+    Memory grows with K times the size of v. Source: Domke (2012); for proximal iterations Mehmood and Ochs (2020).
+    """
+
+    family: ClassVar[str] = "unrolling"
+    identity: ClassVar[tuple[str, ...]] = ("scheme", "framework")
+    knob: ClassVar[str] = "iterations"
+    citation: ClassVar[str] = "Domke (2012); Mehmood and Ochs (2020)"
+    formula: ClassVar[str] = "AD through v <- T(v, theta), K times, then x = R(v, theta)"
+
+    scheme: str = "fista"
+    framework: str = "torch"
+    iterations: int = 300
+
+    @property
+    def name(self) -> str:
+        return f"unrolled-{self.scheme}-{self.framework}"
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (self.framework,)
+
+    def unsupported(self, problem: Problem) -> str | None:
+        if not isinstance(problem, Splitting):
+            return "needs the structure Splitting"
+        try:
+            problem.algorithm(self.scheme)
+        except (TypeError, ValueError) as refusal:
+            return str(refusal)
+        return None
+
+    def prepare(self, problem: Problem) -> Prepared:
+        assert isinstance(problem, Splitting)
+        framework = FRAMEWORKS[self.framework]
+        algorithm = problem.algorithm(self.scheme)
+
+        def solution(theta: Any, start: Any) -> Any:
+            shared = algorithm.shared(start, theta)
+            v = framework.iterate(lambda v: algorithm.step(v, theta, shared), start, self.iterations)
+            return algorithm.read(v, theta, shared)
+
+        return differentiate(framework, problem, solution, algorithm.init, self.iterations)
+
+    def ladder(self) -> tuple[GradientMethod, ...]:
+        return tuple(replace(self, iterations=count) for count in (10, 30, 100, 300, 1000, 3000))
+
+    def promise(self, problem: Problem) -> float | None:
+        return None  # K iterations converge as fast as the instance lets them

@@ -1,0 +1,41 @@
+"""What is differentiated: one lower-level problem a file. PROBLEMS is the tuple that harness and tests go through."""
+
+from problems.analysis_l1 import THETAS, AnalysisL1
+from problems.base import (
+    BoxDual,
+    ConicModel,
+    ConicProgram,
+    Energy,
+    PartlySmooth,
+    Problem,
+    Reference,
+    Smoothable,
+    SolveError,
+    Splitting,
+)
+from problems.operators import OPERATORS
+from problems.parametrisations import Dense, Parametrisation, Weighted
+from problems.signals import SIGNALS
+
+PROBLEMS: tuple[type[AnalysisL1], ...] = (AnalysisL1,)
+
+__all__ = [
+    "OPERATORS",
+    "PROBLEMS",
+    "SIGNALS",
+    "THETAS",
+    "AnalysisL1",
+    "BoxDual",
+    "ConicModel",
+    "ConicProgram",
+    "Dense",
+    "Energy",
+    "Parametrisation",
+    "PartlySmooth",
+    "Problem",
+    "Reference",
+    "Smoothable",
+    "SolveError",
+    "Splitting",
+    "Weighted",
+]

@@ -1,0 +1,180 @@
+"""The canonical problem, analysis l1: x*(W) = argmin 1/2 |x - y|^2 + beta |W x|_1, loss 1/2 |x* - target|^2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from problems import _analysis_reference, _box_dual
+from problems._arrays import local
+from problems.base import (
+    Array,
+    BoxDual,
+    ConicModel,
+    ConicProgram,
+    Energy,
+    PartlySmooth,
+    Problem,
+    Reference,
+    Smoothable,
+    Splitting,
+)
+from problems.parametrisations import Dense, Parametrisation, Weighted
+
+if TYPE_CHECKING:
+    from problems.algorithms.base import Algorithm
+
+THETAS = ("dense", "row-weights", "weight")
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicProgram):
+    """x*(theta) = argmin_x 1/2 |x - y|^2 + beta |K(theta) x|_1 and L = loss_scale * mean over the batch of 1/2 |x* - target|^2.
+
+    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`; y and target: (n,) or (batch, n);
+    beta > 0. All float64 and finite. Raises ValueError naming the argument, what was expected and what was got.
+    Source: Ghosh, McCann and Ravishankar (2022), eq. (3).
+    """
+
+    theta: Array
+    y: Array
+    target: Array
+    beta: float
+    loss_scale: float = 1.0
+    parametrisation: Parametrisation = field(default_factory=Dense)
+
+    def __post_init__(self) -> None:
+        for name in ("theta", "y", "target"):
+            object.__setattr__(self, name, _frozen(name, getattr(self, name)))
+        if self.y.ndim not in (1, 2) or 0 in self.y.shape:
+            raise ValueError(f"y must have shape (n,) or (batch, n), got {self.y.shape}")
+        if self.target.shape != self.y.shape:
+            raise ValueError(f"target must have the shape of y, {self.y.shape}, got {self.target.shape}")
+        for name in ("beta", "loss_scale"):
+            value = getattr(self, name)
+            if not (np.isscalar(value) and np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
+        self.parametrisation.check(self.theta, self.y.shape[-1])
+
+    @classmethod
+    def draw(
+        cls,
+        n: int = 64,
+        sigma: float = 0.1,
+        seed: int = 0,
+        operator: str = "tv",
+        signal: str = "piecewise-constant",
+        batch: int | None = None,
+        beta: float | None = None,
+        theta: str = "dense",
+    ) -> AnalysisL1:
+        """An instance drawn by `seed`: clean signals of peak 1, white noise of standard deviation sigma, beta = c * sigma.
+
+        c(operator, signal) stands in problems/drawing.py; sigma = 0 and pairs without an entry need an explicit beta. The
+        same seed gives the same operator and signals whatever sigma is.
+        """
+        from problems.drawing import draw
+
+        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta)
+        if theta == "dense":
+            return cls(w, y, target, beta)
+        if theta not in THETAS:
+            raise ValueError(f"theta must be one of {', '.join(THETAS)}, got {theta!r}")
+        weights = np.zeros(len(w)) if theta == "row-weights" else np.zeros(())
+        return cls(weights, y, target, beta, parametrisation=Weighted(w))
+
+    # Problem
+
+    def solve(self, theta: Array) -> Array:
+        w = self.parametrisation.matrix(theta)
+        if self.y.ndim == 1:
+            return _box_dual.solve(w, self.y, self.beta).x
+        return np.stack([_box_dual.solve(w, y, self.beta).x for y in self.y])
+
+    def loss(self, x: Any, theta: Any) -> Any:
+        xp, target = local(x, self.target)
+        return 0.5 * self._scale * xp.sum((x - target) ** 2)
+
+    def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
+        return self._scale * (x - self.target), np.zeros_like(theta)
+
+    def reference(self) -> Reference:
+        return _analysis_reference.reference(self)
+
+    @property
+    def _scale(self) -> float:
+        return self.loss_scale / (1 if self.y.ndim == 1 else len(self.y))
+
+    # Structure that methods ask for
+
+    def pattern(self, theta: Array) -> Array:
+        w = self.parametrisation.matrix(theta)
+        if self.y.ndim == 1:
+            return _box_dual.solve(w, self.y, self.beta).signs
+        return np.stack([_box_dual.solve(w, y, self.beta).signs for y in self.y])
+
+    def closed_form(self, theta: Any, pattern: Any) -> Any:
+        """x* = P (y - beta W_A^T s) with P = I - W0^+ W0; Ghosh, McCann and Ravishankar (2022), eq. (4)."""
+        xp, y = local(theta, self.y)
+        zero_rows = xp.astype(pattern == 0, theta.dtype)
+        q = y - self.beta * self.parametrisation.adjoint(theta, pattern)
+        w0 = zero_rows[..., :, None] * self.parametrisation.matrix(theta)
+        lifted = xp.matmul(xp.linalg.pinv(w0), xp.matmul(w0, q[..., :, None]))
+        return q - lifted[..., 0]
+
+    def smoothed(self, eps: float) -> Energy:
+        return SmoothedAnalysisL1(self, eps)
+
+    def algorithm(self, name: str) -> Algorithm:
+        from problems.algorithms import ALGORITHMS
+
+        if name not in ALGORITHMS:
+            raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {name!r}")
+        return ALGORITHMS[name](self)
+
+    def conic_model(self) -> ConicModel:
+        import cvxpy as cp
+
+        n = self.y.shape[-1]
+        x, y = cp.Variable(n), cp.Parameter(n)
+        if isinstance(self.parametrisation, Weighted):
+            weights = cp.Parameter(self.theta.shape, nonneg=True)
+            w = self.parametrisation.w
+            penalty = weights @ cp.abs(w @ x) if self.theta.ndim else weights * cp.norm1(w @ x)
+            parameter, argument = weights, lambda theta: array_namespace(theta).exp(theta)
+        else:
+            parameter = cp.Parameter(self.theta.shape)
+            penalty, argument = cp.norm1(parameter @ x), lambda theta: theta
+        objective = 0.5 * cp.sum_squares(x - y) + self.beta * penalty
+        return ConicModel(cp.Problem(cp.Minimize(objective)), parameter, (y,), x, (self.y,), argument)
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothedAnalysisL1(Energy):
+    """Phi_eps = 1/2 |x - y|^2 + beta sum_i sqrt((K x)_i^2 + eps^2): |t| is smoothed to sqrt(t^2 + eps^2)."""
+
+    problem: AnalysisL1
+    eps: float
+
+    def objective(self, x: Any, theta: Any) -> Any:
+        xp, y = local(x, self.problem.y)
+        rows = self.problem.parametrisation.apply(theta, x)
+        return 0.5 * xp.sum((x - y) ** 2) + self.problem.beta * xp.sum(xp.sqrt(rows**2 + self.eps**2))
+
+    def initial(self) -> Array:
+        return self.problem.y
+
+
+def _frozen(name: str, value: Any) -> Array:
+    """A read-only float64 copy; ValueError where the value is not real and finite."""
+    array = np.array(value)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(array))} NaN or infinite entries")
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,143 @@
+"""What is differentiated: a lower-level problem x*(theta), an upper-level loss, and a reference hypergradient."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from problems.algorithms.base import Algorithm
+    from problems.parametrisations import Parametrisation
+
+Array = NDArray[np.float64]
+
+# From best to worst; a batch takes the worst of its signals.
+REFERENCE_STATUSES = ("zero", "proven", "bounded", "unproven", "undecided", "kink")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The gradient that judges all others, with what is known about it.
+
+    status: zero (x* = 0 around theta, so the gradient is 0), proven, bounded, unproven (float64, refined), undecided, or
+    kink (no gradient exists; `reason` says why). `grad` is None where no gradient exists or none could be decided.
+    `radius` bounds the relative error of `grad` (NaN: no bound). The margins are those of the worst signal of a batch:
+    kink_distance (first-order Frobenius distance in W to the nearest kink), rho (radius in which the sign pattern cannot
+    change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0.
+    """
+
+    status: str
+    grad: Array | None
+    solution: Array
+    value: float
+    radius: float = math.nan
+    reason: str = ""
+    kink_distance: float = math.nan
+    rho: float = math.nan
+    zero_rows: float = math.nan
+    rank: float = math.nan
+    cond: float = math.nan
+
+
+class Problem(ABC):
+    """One drawn instance: immutable float64 NumPy data, x*(theta) = argmin of the lower level, and a loss L(x*, theta)."""
+
+    theta: Array
+
+    @abstractmethod
+    def solve(self, theta: Array) -> Array:
+        """x*(theta) to certified accuracy, shape (n,) or (batch, n); raises SolveError where it cannot be certified."""
+
+    @abstractmethod
+    def loss(self, x: Any, theta: Any) -> Any:
+        """L(x, theta), a scalar of the caller's array library: the MEAN over the batch."""
+
+    @abstractmethod
+    def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
+        """(dL/dx, dL/dtheta at fixed x), in the shapes of x and theta."""
+
+    @abstractmethod
+    def reference(self) -> Reference:
+        """The hypergradient at `self.theta` that judges every method."""
+
+
+class SolveError(ArithmeticError):
+    """A lower-level solution could not be certified."""
+
+
+class Energy(ABC):
+    """The lower-level objective as a function of the caller's array library."""
+
+    @abstractmethod
+    def objective(self, x: Any, theta: Any) -> Any:
+        """Phi(x; theta), the SUM over the batch, so that Hessians are block-diagonal."""
+
+    @abstractmethod
+    def initial(self) -> Array:
+        """A starting point for minimising Phi, in the shape of x*."""
+
+
+class Smoothable(ABC):
+    """A non-smooth lower level with a family of twice differentiable approximations."""
+
+    @abstractmethod
+    def smoothed(self, eps: float) -> Energy:
+        """Phi_eps, twice differentiable and strongly convex in x, with Phi_eps -> Phi as eps -> 0."""
+
+
+class PartlySmooth(ABC):
+    """x* moves on a manifold that is locally constant in theta, and is a smooth closed form on it."""
+
+    @abstractmethod
+    def pattern(self, theta: Array) -> Array:
+        """The manifold of x*(theta), found exactly: for l1 the signs of K(theta) x*, shape (k,) or (batch, k)."""
+
+    @abstractmethod
+    def closed_form(self, theta: Any, pattern: Any) -> Any:
+        """x*(theta) while the manifold stays `pattern`; written in the caller's array library."""
+
+
+class BoxDual(ABC):
+    """x* = y - K(theta)^T z with z = argmin over |z| <= beta of 1/2 |y - K(theta)^T z|^2."""
+
+    y: Array
+    beta: float
+    parametrisation: Parametrisation
+
+
+class Splitting(ABC):
+    """A lower level that first-order algorithms solve."""
+
+    @abstractmethod
+    def algorithm(self, name: str) -> Algorithm:
+        """The algorithm of that name on this problem; ValueError with the reason where it does not solve it."""
+
+
+@dataclass(frozen=True)
+class ConicModel:
+    """A disciplined parametrised (DPP) CVXPY model of a lower level.
+
+    `argument(theta)` maps theta to the value of the parameter, in the caller's array library; `data` are the values of
+    the other parameters, with a leading batch axis where the problem has one.
+    """
+
+    problem: Any
+    parameter: Any
+    data_parameters: tuple[Any, ...]
+    variable: Any
+    data: tuple[Array, ...]
+    argument: Callable[[Any], Any]
+
+
+class ConicProgram(ABC):
+    """A lower level that can be written in CVXPY under the DPP rules."""
+
+    @abstractmethod
+    def conic_model(self) -> ConicModel:
+        """The model for one signal of the batch."""

@@ -1,0 +1,66 @@
+"""Analysis operators W of a drawn instance: name -> function of (n, rng) returning a dense (k, n) matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from problems.base import Array
+
+SCALE = 0.1  # of "scaled-identity"
+
+
+def identity(n: int, rng: np.random.Generator) -> Array:
+    """W = I, shape (n, n)."""
+    return np.eye(n)
+
+
+def scaled_identity(n: int, rng: np.random.Generator) -> Array:
+    """W = 0.1 I, shape (n, n)."""
+    return SCALE * np.eye(n)
+
+
+def tv(n: int, rng: np.random.Generator) -> Array:
+    """1-D total variation: (W x)_i = x_{i+1} - x_i, shape (n - 1, n)."""
+    return np.diff(np.eye(n), axis=0)
+
+
+def dct(n: int, rng: np.random.Generator) -> Array:
+    """The orthonormal DCT-II, shape (n, n)."""
+    from scipy.fft import dct as transform
+
+    return np.ascontiguousarray(transform(np.eye(n), axis=0, norm="ortho"))
+
+
+def random(n: int, rng: np.random.Generator) -> Array:
+    """Independent N(0, 1/n) entries, shape (n, n): rows of about unit norm."""
+    return rng.standard_normal((n, n)) / np.sqrt(n)
+
+
+def random_tall(n: int, rng: np.random.Generator) -> Array:
+    """Independent N(0, 1/n) entries, shape (2n, n)."""
+    return rng.standard_normal((2 * n, n)) / np.sqrt(n)
+
+
+def filters(n: int, rng: np.random.Generator) -> Array:
+    """Three circular filters with five (or n, if fewer) Gaussian taps of unit norm, stacked: shape (3n, n)."""
+    from scipy.linalg import circulant
+
+    size = min(5, n)
+    taps = rng.standard_normal((3, size))
+    taps /= np.linalg.norm(taps, axis=1, keepdims=True)
+    columns = np.zeros((3, n))
+    columns[:, :size] = taps
+    return np.concatenate([circulant(column) for column in columns])
+
+
+OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {
+    "identity": identity,
+    "scaled-identity": scaled_identity,
+    "tv": tv,
+    "dct": dct,
+    "random": random,
+    "random-2n": random_tall,
+    "filters": filters,
+}

@@ -1,0 +1,123 @@
+"""The schema of the results table: one Record for every planned cell of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+SCHEMA = 1
+NAN = math.nan
+
+# The first that applies is the status of a cell.
+STATUSES = (
+    "not-installed",
+    "unsupported",
+    "not-run",
+    "timeout",
+    "oom",
+    "crash",
+    "interrupted",
+    "error",
+    "nan",
+    "diverged",
+    "inaccurate",
+    "ok",
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is measured: the inputs of one cell. Axes a problem lacks are empty or NaN."""
+
+    measure: str  # "time" or "memory": never in one pass
+    method: str
+    label: str  # method and the knobs that differ from its default
+    family: str
+    knobs: str  # JSON object of all knobs
+    knob: str  # the knob its work-precision ladder sweeps; empty: none
+    knob_value: float
+    batching: str  # "native" or "loop" (a Python loop over the signals)
+    problem: str
+    operator: str
+    signal: str
+    theta: str  # what is differentiated: "dense", "row-weights" or "weight"
+    k: int
+    n: int
+    batch: int  # 0: one signal without a batch axis
+    sigma: float  # standard deviation of the noise on a signal of peak 1
+    beta: float
+    seed: int
+    device: str
+    threads: int
+
+    def key(self, versions: dict[str, str]) -> str:
+        """Hash of all inputs with the versions (code commit and libraries) and the schema: same key, same measurement."""
+        text = json.dumps([SCHEMA, asdict(self), versions], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def block(self) -> str:
+        """Name of the instance that all methods of a block share."""
+        parts = [self.measure, self.problem, self.operator, self.signal, self.theta]
+        return "|".join([*parts, f"n={self.n}", f"batch={self.batch}", f"sigma={self.sigma:g}", f"seed={self.seed}"])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured: NaN, None or empty means not measured, never 0."""
+
+    status: str
+    reason: str = ""
+    note: str = ""  # a doubt the method itself raised
+    stderr: str = ""
+    setup_s: float = NAN
+    first_call_s: float = NAN  # with compilation
+    forward_s: float = NAN  # medians of warm calls from here
+    backward_s: float = NAN
+    total_s: float = NAN
+    total_low_s: float = NAN  # bootstrap 95 % interval of the median
+    total_high_s: float = NAN
+    total_mad_s: float = NAN
+    samples_s: list[float] = field(default_factory=list)  # seconds a call, one a sample, in the order they were taken
+    samples_order: list[int] = field(default_factory=list)  # position of each sample among all of its block
+    peak_bytes: float = NAN  # rise of resident memory during one call above the baseline
+    floor_bytes: float = NAN  # a rise below this cannot be told from nothing
+    allocated_bytes: float = NAN  # second channel: tracemalloc, saved tensors or the compiler's own analysis
+    error_rel: float = NAN  # |g - G| / |G| against the reference gradient G
+    error_abs: float = NAN
+    error_max: float = NAN  # max |g - G| / max |G|
+    cosine: float = NAN
+    sign_agreement: float = NAN  # share of entries whose sign is right
+    error_paper: float = NAN  # against central differences, the papers' metric
+    error_x: float = NAN  # |x - x*| / |x*|
+    iterations: float = NAN
+    converged: bool | None = None  # what the method claims
+    verified: bool | None = None  # whether the error is within the method's own tolerance (None: no promise, or no gradient)
+    tolerance: float = NAN
+    reference_status: str = ""
+    reference_radius: float = NAN
+    reference_reason: str = ""
+    kink_distance: float = NAN
+    rho: float = NAN
+    zero_rows: float = NAN
+    rank: float = NAN
+    cond: float = NAN
+    canary: float = NAN  # time of a fixed kernel beside this cell, relative to its best in the run
+    noisy: bool = False
+    host: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {self.status!r}")
+
+
+PLANNED_COLUMNS = tuple(f.name for f in fields(Planned))
+MEASURED_COLUMNS = tuple(f.name for f in fields(Measured))
+COLUMNS = ("run", "key", *PLANNED_COLUMNS, *MEASURED_COLUMNS)
+
+
+def row(run: str, key: str, planned: Planned, measured: Measured) -> dict[str, Any]:
+    """One line of the table."""
+    return {"run": run, "key": key, **asdict(planned), **asdict(measured)}

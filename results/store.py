@@ -1,0 +1,137 @@
+"""Bytes on disk: a run is a folder with its plan, its environment, its methods and one JSON line a finished cell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from results.record import COLUMNS, SCHEMA, Measured, Planned, row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class RunError(ValueError):
+    """A run folder that cannot be made or read; the message is one line with the remedy."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: plan.json (cells, settings), environment.json, methods.json, records.jsonl, and its compaction."""
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        cells: dict[str, Planned],
+        environment: dict[str, Any],
+        methods: dict[str, dict[str, Any]],
+        settings: dict[str, Any],
+    ) -> Run:
+        """Make the folder; it appears under its name only with its plan in it."""
+        if path.exists():
+            raise RunError(f"run folder {path} exists already; give another --out, or go on with --resume {path}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        except OSError as error:
+            raise RunError(f"cannot write to {path.parent}: {error.strerror}; give another --out") from None
+        try:
+            staging.chmod(0o755)
+            plan = {"schema": SCHEMA, "settings": settings, "cells": {key: asdict(cell) for key, cell in cells.items()}}
+            for name, content in (("plan", plan), ("environment", environment), ("methods", methods)):
+                (staging / f"{name}.json").write_text(json.dumps(content, indent=1))
+            (staging / "records.jsonl").touch()
+            staging.rename(path)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """An existing run; RunError where the folder is not one, or of another schema."""
+        run = cls(path)
+        if not (path / "plan.json").is_file():
+            raise RunError(f"{path} is not a run folder: it has no plan.json; give a folder that `dargmin run` made")
+        if (schema := run._json("plan").get("schema")) != SCHEMA:
+            raise RunError(f"{path} has schema {schema}, expected {SCHEMA}; measure it again with this version")
+        return run
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def cells(self) -> dict[str, Planned]:
+        """The planned cells by key, in the order of the plan."""
+        return {key: Planned(**cell) for key, cell in self._json("plan")["cells"].items()}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self._json("plan")["settings"]
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        return self._json("environment")
+
+    @property
+    def methods(self) -> dict[str, dict[str, Any]]:
+        """By label: name, family, citation, formula, knob, batching and promise of every method of the run."""
+        return self._json("methods")
+
+    def append(self, results: Iterable[tuple[str, Planned, Measured]]) -> None:
+        """Write the lines of one finished block together and wait until they are on the disk."""
+        lines = [json.dumps(row(self.name, key, planned, measured)) + "\n" for key, planned, measured in results]
+        path = self.path / "records.jsonl"
+        with path.open("r+b") as file:
+            file.seek(_whole_lines(path))  # a line cut off by a crash is overwritten
+            file.truncate()
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The finished cells by key; of a cell measured twice the later counts."""
+        path = self.path / "records.jsonl"
+        if not path.is_file():
+            return {}
+        text = path.read_bytes()[: _whole_lines(path)].decode()
+        return {line["key"]: line for line in map(json.loads, text.splitlines())}
+
+    def frame(self) -> pd.DataFrame:
+        """The table: one row for every planned cell; one that was not reached has status interrupted."""
+        import pandas as pd
+
+        done = self.rows()
+        missing = Measured(status="interrupted", reason="the run ended before this cell was measured")
+        lines = [done.get(key) or row(self.name, key, cell, missing) for key, cell in self.cells.items()]
+        frame = pd.DataFrame(lines, columns=list(COLUMNS))
+        for flag in ("converged", "verified"):
+            frame[flag] = frame[flag].astype("boolean")
+        return frame
+
+    def compact(self) -> None:
+        """Write records.parquet and records.csv from the lines."""
+        frame = self.frame()
+        frame.to_parquet(self.path / "records.parquet", index=False)
+        frame.to_csv(self.path / "records.csv", index=False)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            return json.loads((self.path / f"{name}.json").read_text())
+        raise RunError(f"{self.path / name}.json is missing or not JSON; the run folder is damaged, measure it again")
+
+
+def _whole_lines(path: Path) -> int:
+    """Bytes of the file up to and with its last newline."""
+    return path.read_bytes().rfind(b"\n") + 1
