@@ -47,23 +47,21 @@ class SmoothedIFT(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, Smoothable)
         levels = _levels(self.eps)
-        framework = FRAMEWORKS[self.framework]
-        models = [_Derivatives(framework, problem.smoothed(eps)) for eps in levels]
-        last = models[-1]
+        derivatives = _Derivatives(FRAMEWORKS[self.framework], problem)
+        start = problem.smoothed(self.eps).initial()
 
         def forward(theta: Array) -> tuple[Array, Array, int, bool]:
-            x = problem.smoothed(self.eps).initial()
-            steps, converged = 0, False
-            for model in models:
-                x, count, converged = _newton(model, x, theta, self.max_newton)
+            x, steps, converged = start, 0, False
+            for eps in levels:
+                x, count, converged = _newton(derivatives, x, theta, eps, self.max_newton)
                 steps += count
             return theta, x, steps, converged
 
         def backward(state: tuple[Array, Array, int, bool]) -> Gradient:
             theta, x, steps, converged = state
             g, direct = problem.loss_grad(x, theta)
-            adjoint = np.linalg.solve(last.hessian(x, theta), g[..., None])[..., 0]
-            grad = direct - last.cross(x, theta, adjoint)
+            adjoint = np.linalg.solve(derivatives.hessian(x, theta, self.eps), g[..., None])[..., 0]
+            grad = direct - derivatives.cross(x, theta, self.eps, adjoint)
             return Gradient(problem.loss(x, theta), x, grad, converged=converged, iterations=steps)
 
         return Split(forward, backward)
@@ -81,54 +79,61 @@ def _levels(eps: float) -> list[float]:
 
 
 class _Derivatives:
-    """Value, gradient, Hessian blocks and the mixed derivative of an Energy, computed by a framework, given as NumPy."""
+    """Value, gradient, Hessian blocks and mixed derivative of Phi_eps, computed by a framework, given as NumPy.
 
-    def __init__(self, framework: Framework, energy: Energy) -> None:
+    eps is an argument of the compiled functions, so that all levels share one compilation.
+    """
+
+    def __init__(self, framework: Framework, problem: Smoothable) -> None:
         self._framework = framework
-        slope = framework.grad(energy.objective)
 
-        def hessian(x: Any, theta: Any, tangents: Any) -> Any:
+        def value(x: Any, theta: Any, eps: Any) -> Any:
+            return problem.smoothed(eps).objective(x, theta)
+
+        slope = framework.grad(value)
+
+        def hessian(x: Any, theta: Any, eps: Any, tangents: Any) -> Any:
             # The objective sums over the batch, so one tangent for all signals gives one column of every block.
-            return framework.map(lambda t: framework.grad(lambda u: (slope(u, theta) * t).sum())(x), tangents)
+            return framework.map(lambda t: framework.grad(lambda u: (slope(u, theta, eps) * t).sum())(x), tangents)
 
-        def cross(theta: Any, x: Any, adjoint: Any) -> Any:
-            return framework.grad(lambda t: (slope(x, t) * adjoint).sum())(theta)
+        def cross(theta: Any, x: Any, eps: Any, adjoint: Any) -> Any:
+            return framework.grad(lambda t: (slope(x, t, eps) * adjoint).sum())(theta)
 
-        self._value, self._slope = framework.compile(energy.objective), framework.compile(slope)
+        self._value, self._slope = framework.compile(value), framework.compile(slope)
         self._hessian, self._cross = framework.compile(hessian), framework.compile(cross)
 
-    def value(self, x: Array, theta: Array) -> float:
-        return float(self._run(self._value, x, theta))
+    def value(self, x: Array, theta: Array, eps: float) -> float:
+        return float(self._run(self._value, x, theta, eps))
 
-    def slope(self, x: Array, theta: Array) -> Array:
-        return self._run(self._slope, x, theta)
+    def slope(self, x: Array, theta: Array, eps: float) -> Array:
+        return self._run(self._slope, x, theta, eps)
 
-    def hessian(self, x: Array, theta: Array) -> Array:
+    def hessian(self, x: Array, theta: Array, eps: float) -> Array:
         """(n, n) or (batch, n, n)."""
         n = x.shape[-1]
         tangents = np.broadcast_to(np.eye(n).reshape(n, *(1,) * (x.ndim - 1), n), (n, *x.shape))
-        return np.moveaxis(self._run(self._hessian, x, theta, tangents), 0, -1)
+        return np.moveaxis(self._run(self._hessian, x, theta, eps, tangents), 0, -1)
 
-    def cross(self, x: Array, theta: Array, adjoint: Array) -> Array:
+    def cross(self, x: Array, theta: Array, eps: float, adjoint: Array) -> Array:
         """d/dtheta <d_x Phi(x, theta), adjoint>, in the shape of theta."""
-        return self._run(self._cross, theta, x, adjoint)
+        return self._run(self._cross, theta, x, eps, adjoint)
 
-    def _run(self, f: Callable[..., Any], *arrays: Array) -> Array:
+    def _run(self, f: Callable[..., Any], *arguments: Any) -> Array:
         with self._framework.active():
-            return to_numpy(f(*map(self._framework.array, arrays)))
+            return to_numpy(f(*map(self._framework.array, arguments)))
 
 
-def _newton(model: _Derivatives, x: Array, theta: Array, limit: int) -> tuple[Array, int, bool]:
+def _newton(model: _Derivatives, x: Array, theta: Array, eps: float, limit: int) -> tuple[Array, int, bool]:
     """(minimiser, Newton steps, whether the decrement reached rounding)."""
-    value = model.value(x, theta)
+    value = model.value(x, theta, eps)
     for count in range(limit):
-        slope = model.slope(x, theta)
-        step = -np.linalg.solve(model.hessian(x, theta), slope[..., None])[..., 0]
+        slope = model.slope(x, theta, eps)
+        step = -np.linalg.solve(model.hessian(x, theta, eps), slope[..., None])[..., 0]
         decrement = -float((slope * step).sum())
         if decrement <= 1e-14 * max(1.0, abs(value)):
             return x + step, count + 1, True
         length = 1.0
-        while (lower := model.value(x + length * step, theta)) > value - 0.1 * length * decrement:
+        while (lower := model.value(x + length * step, theta, eps)) > value - 0.1 * length * decrement:
             length /= 2
             if length < 1e-10:
                 return x, count + 1, False

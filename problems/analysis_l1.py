@@ -104,6 +104,11 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
     def reference(self) -> Reference:
         return _analysis_reference.reference(self)
 
+    def perturbed(self, rng: np.random.Generator) -> Array:
+        if self.parametrisation.keeps_rank:  # log-weights are zero at the start
+            return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
+        return super().perturbed(rng)
+
     @property
     def _scale(self) -> float:
         return self.loss_scale / (1 if self.y.ndim == 1 else len(self.y))
@@ -141,15 +146,16 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         n = self.y.shape[-1]
         x, y = cp.Variable(n), cp.Parameter(n)
         if isinstance(self.parametrisation, Weighted):
-            weights = cp.Parameter(self.theta.shape, nonneg=True)
+            parameter = cp.Parameter(self.theta.shape, nonneg=True)
             w = self.parametrisation.w
-            penalty = weights @ cp.abs(w @ x) if self.theta.ndim else weights * cp.norm1(w @ x)
-            parameter, argument = weights, lambda theta: array_namespace(theta).exp(theta)
+            penalty = parameter @ cp.abs(w @ x) if self.theta.ndim else parameter * cp.norm1(w @ x)
+            maps = (lambda theta: array_namespace(theta).exp(theta), lambda theta, cotangent: np.exp(theta) * cotangent)
         else:
             parameter = cp.Parameter(self.theta.shape)
-            penalty, argument = cp.norm1(parameter @ x), lambda theta: theta
-        objective = 0.5 * cp.sum_squares(x - y) + self.beta * penalty
-        return ConicModel(cp.Problem(cp.Minimize(objective)), parameter, (y,), x, (self.y,), argument)
+            penalty = cp.norm1(parameter @ x)
+            maps = (lambda theta: theta, lambda theta, cotangent: cotangent)
+        lower_level = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(x - y) + self.beta * penalty))
+        return ConicModel(lower_level, parameter, (y,), x, (self.y,), *maps)
 
 
 @dataclass(frozen=True, eq=False)

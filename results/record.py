@@ -104,8 +104,8 @@ class Measured:
     zero_rows: float = NAN
     rank: float = NAN
     cond: float = NAN
-    canary: float = NAN  # time of a fixed kernel beside this cell, relative to its best in the run
-    noisy: bool = False
+    canary: float = NAN  # seconds of a fixed kernel, timed on the same core beside this cell
+    noisy: bool = False  # the canary ran slow, or the samples spread widely
     host: str = ""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,100 @@
+"""Which methods there are: the tuple METHODS, their ladders, and a user's own file."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from methods import METHODS, GradientMethod
+
+
+class MethodError(ValueError):
+    """A method that cannot be found or loaded; the message is one line with the remedy."""
+
+
+def entries(sources: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
+    """The methods of the suite, then those of the users' files."""
+    return METHODS + tuple(method for source in sources for method in load(source))
+
+
+def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]:
+    """Every method and every rung of its ladder by label."""
+    found: dict[str, GradientMethod] = {}
+    for method in methods:
+        for variant in (method, *method.ladder()):
+            found.setdefault(variant.label, variant)
+    return found
+
+
+def is_source(name: str) -> bool:
+    """Whether a --method argument names a file rather than a method of the suite."""
+    return ".py" in name
+
+
+def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
+    """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; all where no name is given."""
+    names = tuple(names)
+    if not names:
+        return METHODS
+    known = with_ladders(METHODS)
+    chosen: list[GradientMethod] = []
+    for name in names:
+        if is_source(name):
+            chosen += load(name)
+        elif name in known:
+            chosen.append(known[name])
+        elif matches := [method for method in METHODS if method.name == name]:
+            chosen += matches
+        else:
+            raise MethodError(_unknown(name))
+    return tuple(dict.fromkeys(chosen))
+
+
+def _unknown(name: str) -> str:
+    names = ", ".join(dict.fromkeys(method.name for method in METHODS))
+    return f"--method must be one of {names}, or path/to/file.py:Class, got {name!r}"
+
+
+def load(source: str) -> tuple[GradientMethod, ...]:
+    """The method that `path/to/file.py:Name` names: a class with defaults for all fields, an instance, or a tuple of them."""
+    path, _, name = source.rpartition(":")
+    if not path or not name.isidentifier():
+        raise MethodError(f"--method must look like path/to/file.py:MyMethod, got {source!r}")
+    found = getattr(_module(Path(path)), name, None)
+    if found is None:
+        raise MethodError(f"{path} has no {name!r}; give the name of a GradientMethod in that file")
+    items = found if isinstance(found, tuple) else (found,)
+    return tuple(_instance(item, source) for item in items)
+
+
+def _module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise MethodError(f"--method names the file {path}, which does not exist")
+    name = f"_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise MethodError(f"{path} cannot be imported: {type(error).__name__}: {error}; mend the file") from error
+    return module
+
+
+def _instance(item: object, source: str) -> GradientMethod:
+    if isinstance(item, type) and issubclass(item, GradientMethod):
+        if missing := sorted(item.__abstractmethods__):
+            raise MethodError(f"{source} lacks {', '.join(missing)}; a GradientMethod must define them")
+        try:
+            inspect.signature(item).bind()
+        except TypeError as error:
+            raise MethodError(f"{source} cannot be made without arguments: {error}; give every field a default") from None
+        item = item()
+    if not isinstance(item, GradientMethod):
+        raise MethodError(f"{source} must be a GradientMethod, got {type(item).__name__}; derive from methods.GradientMethod")
+    return item

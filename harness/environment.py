@@ -1,0 +1,76 @@
+"""What the figures depend on: versions, processor, threads, commit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+DISTRIBUTIONS = (
+    "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp",
+    "array-api-compat", "pandas", "pyarrow", "seaborn", "scikit-image", "scikit-learn",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of every library a figure may depend on; "absent" where it is not installed."""
+
+    def version(name: str) -> str:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return "absent"
+
+    return {name: version(name) for name in DISTRIBUTIONS}
+
+
+def commit() -> str:
+    """The commit of the checkout, with "+" where tracked files differ from it; empty outside a checkout."""
+    root = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    return head + "+" if head and git("status", "--porcelain", "--untracked-files=no") else head
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def cores() -> tuple[int, ...]:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def snapshot(threads: int) -> dict[str, Any]:
+    """All of it, once a run."""
+    import psutil
+
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": len(cores()),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "threads": threads,
+        "host": socket.gethostname(),
+        "commit": commit(),
+        "versions": versions(),
+    }

@@ -1,0 +1,100 @@
+"""Memory of one call: resident peak above a baseline, and a second channel by framework (Linux; elsewhere NaN)."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import math
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from methods import Gradient, Prepared, Split
+from problems.base import Array
+
+MMAP_THRESHOLD = 65536
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def return_freed_blocks() -> None:
+    """Freed blocks from 64 KiB up return to the system; without this a later call reuses them and reads 0."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).mallopt(-3, MMAP_THRESHOLD)  # M_MMAP_THRESHOLD
+
+
+def peak(call: Callable[[], Any]) -> float:
+    """Bytes by which resident memory rises during one call; NaN where the platform cannot tell."""
+    if not _CLEAR_REFS.exists():
+        return math.nan
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    try:
+        _CLEAR_REFS.write_text("5")
+    except OSError:
+        return math.nan
+    baseline = _kilobytes("VmRSS")
+    result = call()
+    high = _kilobytes("VmHWM")
+    del result
+    return max(high - baseline, 0) * 1024.0
+
+
+def floor() -> float:
+    """The largest rise that doing nothing shows, and never less than a few pages."""
+    return max(16384.0, *(peak(lambda: None) for _ in range(5)))
+
+
+def allocated(prepared: Prepared, theta: Array, gradient: Gradient) -> float:
+    """Bytes the call holds by its framework's own count.
+
+    torch: tensors saved for backward. JAX: arrays alive between forward and backward. NumPy: peak of tracemalloc.
+    """
+    kind = type(gradient.grad).__module__.split(".")[0]
+    if kind == "torch":
+        return _saved_tensors(prepared, theta)
+    if kind.startswith("jax"):
+        return _residuals(prepared, theta)
+    return _traced(prepared, theta)
+
+
+def _saved_tensors(prepared: Prepared, theta: Array) -> float:
+    import torch
+
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        prepared(theta)
+    return float(sum(sizes.values())) if sizes else math.nan
+
+
+def _residuals(prepared: Prepared, theta: Array) -> float:
+    if not isinstance(prepared, Split):
+        return math.nan
+    import jax
+
+    leaves = jax.tree_util.tree_leaves(prepared.forward(theta))
+    return float(sum(leaf.nbytes for leaf in leaves if isinstance(leaf, jax.Array)))
+
+
+def _traced(prepared: Prepared, theta: Array) -> float:
+    tracemalloc.start()
+    try:
+        prepared(theta)
+        return float(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+
+
+def _kilobytes(field: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise LookupError(field)

@@ -1,0 +1,61 @@
+"""The presets: tuples of small sweeps, frozen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.sweeps import Sweep
+
+_PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
+_SLOW = ("fd-entrywise",)  # two solves an entry: measured on a part of the instances
+
+
+def _headline(seeds: tuple[int, ...], n: int = 64, **axes: Any) -> tuple[Sweep, ...]:
+    """identity, tv, dct and random, each with a signal on which beta leaves 30-80 % of the rows zero."""
+    return (
+        Sweep(operators=("tv", "random"), signals=_PC, n=(n,), seeds=seeds, **axes),
+        Sweep(operators=("identity", "dct"), signals=_DCT, n=(n,), seeds=seeds, **axes),
+    )
+
+
+SMOKE = (
+    Sweep(operators=("tv",), n=(16,)),
+    Sweep(operators=("random",), n=(16,), without=_SLOW),
+    Sweep(n=(16,), measure="memory", methods=("blorc", "unrolled-fista-torch", "cvxpylayers-torch")),
+)
+
+DEFAULT = (
+    *_headline((1, 2), without=_SLOW),
+    *_headline((1,), methods=_SLOW),
+    Sweep(n=(16, 36, 144), without=_SLOW),
+    Sweep(n=(16, 36), methods=_SLOW),
+    Sweep(n=(16, 36), sigma=(0.02, 0.5)),
+    Sweep(operators=("dct",), signals=_PATCHES, n=(64,), without=_SLOW),
+    Sweep(n=(36,), knobs="all"),
+    Sweep(n=(64, 256), measure="memory", without=_SLOW),
+)
+
+PAPER = (
+    Sweep(operators=("identity",), signals=_PC, n=(36, 64), seeds=tuple(range(10))),
+    Sweep(operators=("identity",), signals=_PC, n=(36, 64), measure="memory"),
+)
+
+FULL = (
+    *_headline((1, 2, 3, 4, 5), without=_SLOW),
+    *_headline((1, 2), methods=_SLOW),
+    Sweep(operators=("scaled-identity", "random-2n", "filters"), seeds=(1, 2, 3), without=_SLOW),
+    Sweep(operators=("tv", "random"), n=(16, 36, 64, 144, 256), seeds=(1, 2, 3), without=_SLOW),
+    Sweep(n=(16, 36, 64, 144), sigma=(0.02, 0.05, 0.1, 0.2, 0.5), without=_SLOW),
+    Sweep(n=(16, 36), sigma=(0.02, 0.05, 0.1, 0.2, 0.5), methods=_SLOW),
+    Sweep(operators=("dct", "tv"), signals=_PATCHES, n=(16, 36, 64, 144), seeds=(1, 2), without=_SLOW),
+    Sweep(theta="row-weights", operators=("tv", "random"), seeds=(1, 2)),
+    Sweep(theta="weight", operators=("tv", "random"), seeds=(1, 2)),
+    Sweep(batch=(1, 10, 100), without=_SLOW),
+    *_headline((1,), knobs="all", without=_SLOW),
+    Sweep(n=(36,), knobs="all"),
+    Sweep(n=(64, 256, 1024), measure="memory", without=_SLOW),
+    Sweep(n=(64,), knobs="all", measure="memory", without=_SLOW),
+)
+
+PRESETS: dict[str, tuple[Sweep, ...]] = {"smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "full": FULL}
+BUDGET_S = {"smoke": 0.2, "default": 0.3, "paper": 1.0, "full": 1.0}

@@ -1,0 +1,149 @@
+"""The parent's side of a worker: start, ask with a time limit, watch its memory, kill its whole group."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from harness import worker
+from harness.worker import Settings
+
+STDERR_TAIL = 2000
+STDERR_CAP = 1 << 20
+START_TIMEOUT_S = 120.0
+POLL_S = 0.05
+
+
+class Lost(Exception):
+    """The worker ended or was ended during a request; carries the status and reason of the cell it cost."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds a call may take, and bytes a worker may hold (0: no limit)."""
+
+    call_s: float
+    memory_bytes: int
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """Variables that hold every library to this many threads; they must stand before a framework is imported."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS")
+    flags = "" if threads > 1 else "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    return {**dict.fromkeys(names, str(threads)), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
+
+
+def context(threads: int) -> Any:
+    """A forkserver whose server starts with the thread variables set and the frameworks imported."""
+    os.environ.update(thread_environment(threads))
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["harness._preload"])
+    return found
+
+
+class Handle:
+    """One living worker; started when first asked, and again after it was lost. `generation` counts the starts."""
+
+    def __init__(self, spawn: Any, settings: Settings, limits: Limits) -> None:
+        self._spawn = spawn
+        self._stderr = Path(tempfile.mkstemp(prefix="dargmin-", suffix=".log")[1])
+        self._settings = replace(settings, stderr=str(self._stderr))
+        self._limits = limits
+        self._process: Any = None
+        self._connection: Any = None
+        self.generation = 0
+
+    def ask(self, request: str, *arguments: Any) -> dict[str, Any]:
+        """The worker's answer; Lost where a call outlasts its limit, memory runs out or the process ends."""
+        if self._process is None:
+            self._start()
+        self._mark = self._stderr.stat().st_size
+        try:
+            self._connection.send((request, arguments))
+            return self._await("done", self._limits.call_s)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise self._ended() from None
+
+    def stderr(self) -> str:
+        """The end of what the worker wrote since the last request."""
+        with self._stderr.open("rb") as file:
+            file.seek(self._mark)
+            text = file.read(STDERR_CAP)[-STDERR_TAIL:].decode(errors="replace")
+        if self._stderr.stat().st_size > STDERR_CAP:
+            os.truncate(self._stderr, 0)
+        return text
+
+    def forget(self) -> None:
+        """Let a living worker drop the cells of its block."""
+        if self._process is not None:
+            with contextlib.suppress(Lost):
+                self.ask("drop")
+
+    def stop(self) -> None:
+        """Kill the worker's group and wait for it."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.join()
+        self._connection.close()
+        self._process = None
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._stderr.unlink(missing_ok=True)
+
+    def _start(self) -> None:
+        self._connection, other = self._spawn.Pipe()
+        self._process = self._spawn.Process(target=worker.main, args=(other, self._settings), daemon=True)
+        self._process.start()
+        other.close()
+        self.generation += 1
+        try:
+            self._await("ready", START_TIMEOUT_S)
+        except EOFError:
+            raise self._ended() from None
+
+    def _await(self, wanted: str, limit_s: float) -> Any:
+        """The next message of that kind; every tick starts the time limit anew."""
+        deadline = monotonic() + limit_s
+        while True:
+            if self._connection.poll(POLL_S):
+                kind, content = self._connection.recv()
+                if kind == wanted:
+                    return content
+                deadline = monotonic() + limit_s
+            elif monotonic() > deadline:
+                self.stop()
+                raise Lost("timeout", f"a call took longer than {limit_s:g} s")
+            elif self._limits.memory_bytes and self._resident() > self._limits.memory_bytes:
+                self.stop()
+                raise Lost("oom", f"resident memory rose above {self._limits.memory_bytes / 2**30:g} GiB")
+
+    def _resident(self) -> int:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return 0
+
+    def _ended(self) -> Lost:
+        self._process.join(5)
+        code = self._process.exitcode
+        self.stop()
+        if "bad_alloc" in self.stderr() or "MemoryError" in self.stderr():
+            return Lost("oom", "the worker ran out of memory and ended")
+        reason = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        return Lost("crash", f"the worker ended with {reason}")

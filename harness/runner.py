@@ -1,0 +1,244 @@
+"""Running a plan: block by block, all methods of a block interleaved, every cell ending in one row."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness import environment
+from harness.catalogue import entries, with_ladders
+from harness.judge import reference_columns
+from harness.processes import Handle, Limits, Lost, context
+from harness.timing import Sample, median_interval
+from harness.worker import Settings, missing
+from methods import GradientMethod
+from problems import Reference
+from results import Measured, Planned, Run
+
+NOISY_CANARY = 1.3  # times the median canary of the run
+NOISY_SPREAD = 0.15  # MAD over median of the samples
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is measured; kept with the run, so that a resumed run measures alike."""
+
+    sources: tuple[str, ...] = ()
+    threads: int = 1
+    rounds: int = 2
+    budget_s: float = 1.0  # sampling time a cell
+    timeout_s: float = 60.0  # a call
+    memory_limit_gib: float = 8.0  # a worker; 0: none
+
+
+@dataclass
+class _Entry:
+    """A cell on its way to its row."""
+
+    key: str
+    planned: Planned
+    columns: dict[str, Any] = field(default_factory=dict)
+    samples: list[tuple[int, Sample]] = field(default_factory=list)
+    canaries: list[float] = field(default_factory=list)
+    generation: int = 0
+    spent_s: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is still something to time: a refused or failed cell is not timed, an inaccurate one is."""
+        return self.columns.get("status") in ("ok", "inaccurate", "diverged")
+
+    def fail(self, status: str, reason: str, stderr: str = "") -> None:
+        self.columns |= {"status": status, "reason": reason, "stderr": stderr}
+
+
+class Runner:
+    """Measures the unfinished blocks of a run; `close` ends all workers."""
+
+    def __init__(self, run: Run, options: Options, on_cell: Callable[[Planned], None] = lambda cell: None) -> None:
+        self._run = run
+        self._options = options
+        self._on_cell = on_cell
+        self._catalogue = with_ladders(entries(options.sources))
+        self._spawn = context(options.threads)
+        self._cores = environment.cores()
+        self._workers: dict[tuple[str, str], Handle] = {}
+        self._met_limit: dict[tuple[Any, ...], int] = {}
+        self._canaries: list[float] = []
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._workers.values():
+            handle.close()
+
+    def measure(self) -> None:
+        """All blocks with an unfinished cell, each as a whole, so that ratios stay paired."""
+        finished = self._run.rows()
+        for _, members in blocks(self._run.cells):
+            if any(key not in finished for key, _ in members):
+                self._run.append(self._block(members))
+
+    def _block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
+        cells = [_Entry(key, planned) for key, planned in members]
+        memory_pass = cells[0].planned.measure == "memory"
+        open_cells = [cell for cell in cells if not self._settled(cell)]
+        reference = self._reference(open_cells) if open_cells else None
+        for cell in open_cells:
+            if reference is not None:
+                self._first(cell, reference, "memory" if memory_pass else "prepare")
+        if not memory_pass:
+            self._rounds(open_cells)
+        for handle in self._workers.values():
+            handle.forget()
+        for cell in cells:
+            self._on_cell(cell.planned)
+        return [(cell.key, cell.planned, self._finish(cell)) for cell in cells]
+
+    def _settled(self, cell: _Entry) -> bool:
+        """Whether the row is known without a worker."""
+        method = self._catalogue.get(cell.planned.label)
+        if method is None:
+            cell.fail("error", "the method of this run is not known here any more; measure it in a new run")
+        elif name := missing(method):
+            cell.fail("not-installed", f"{name} is not installed")
+        elif (smaller := self._met_limit.get(_scaling_key(cell.planned), cell.planned.n)) < cell.planned.n:
+            cell.fail("not-run", f"at n = {smaller} this method met its limit of time or memory")
+        return bool(cell.columns)
+
+    def _reference(self, cells: list[_Entry]) -> Reference | None:
+        handle = self._worker("reference", cells[0].planned.measure)
+        try:
+            answer = handle.ask("reference", cells[0].planned)
+        except Lost as lost:
+            answer = {"status": lost.status, "reason": lost.reason}
+        if "reference" in answer:
+            return answer["reference"]
+        for cell in cells:
+            cell.fail("error", f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
+        return None
+
+    def _first(self, cell: _Entry, reference: Reference, request: str) -> None:
+        cell.columns = reference_columns(reference)
+        answer = self._ask(cell, request, cell.key, cell.planned, reference)
+        if answer is not None:
+            cell.columns |= answer
+            if cell.columns["status"] != "ok":
+                cell.columns["stderr"] = self._worker_of(cell).stderr()
+        cell.generation = self._worker_of(cell).generation
+
+    def _rounds(self, cells: list[_Entry]) -> None:
+        """Every round in a new random order, so that drift hits all alike."""
+        order = itertools.count()
+        rng = np.random.default_rng(len(cells))
+        for number in range(self._options.rounds):
+            for index in rng.permutation(len(cells)):
+                cell = cells[index]
+                # A cell that has used its budget in the first round is left alone in the next.
+                if cell.alive and cell.spent_s < self._options.budget_s:
+                    self._sample(cell, number, order)
+
+    def _sample(self, cell: _Entry, number: int, order: Iterator[int]) -> None:
+        handle = self._worker_of(cell)
+        if cell.generation != handle.generation:  # another cell of the method cost it the worker
+            if self._ask(cell, "prepare", cell.key, cell.planned, None) is None:
+                return
+            cell.generation = handle.generation
+        share = self._options.budget_s / self._options.rounds
+        answer = self._ask(cell, "sample", cell.key, number == 0, share)
+        if answer is None or "samples" not in answer:
+            cell.columns |= answer or {}
+            return
+        cell.samples += [(next(order), sample) for sample in answer["samples"]]
+        cell.spent_s += answer["spent_s"]
+        cell.canaries.append(answer["canary"])
+        self._canaries.append(answer["canary"])
+
+    def _ask(self, cell: _Entry, request: str, *arguments: Any) -> dict[str, Any] | None:
+        handle = self._worker_of(cell)
+        try:
+            return handle.ask(request, *arguments)
+        except Lost as lost:
+            cell.fail(lost.status, lost.reason, handle.stderr())
+            if lost.status in ("timeout", "oom"):
+                self._met_limit.setdefault(_scaling_key(cell.planned), cell.planned.n)
+            return None
+
+    def _worker_of(self, cell: _Entry) -> Handle:
+        return self._worker(cell.planned.method, cell.planned.measure)
+
+    def _worker(self, name: str, measure: str) -> Handle:
+        if (name, measure) not in self._workers:
+            options = self._options
+            settings = Settings(
+                sources=options.sources,
+                cores=self._cores[-options.threads :],
+                memory_limit=int(options.memory_limit_gib * 2**30),
+                stderr="",
+                measure_memory=measure == "memory",
+            )
+            limits = Limits(options.timeout_s, settings.memory_limit)
+            self._workers[name, measure] = Handle(self._spawn, settings, limits)
+        return self._workers[name, measure]
+
+    def _finish(self, cell: _Entry) -> Measured:
+        columns = {"status": "error", "reason": "not measured"} | cell.columns | {"host": socket.gethostname()}
+        if cell.samples:
+            columns |= self._statistics(cell)
+        return Measured(**columns)
+
+    def _statistics(self, cell: _Entry) -> dict[str, Any]:
+        totals = [sample.total for _, sample in cell.samples]
+        median, low, high, mad = median_interval(totals)
+        canary = float(np.median(cell.canaries))
+        return {
+            "total_s": median,
+            "total_low_s": low,
+            "total_high_s": high,
+            "total_mad_s": mad,
+            "forward_s": float(np.median([sample.forward for _, sample in cell.samples])),
+            "backward_s": float(np.median([sample.backward for _, sample in cell.samples])),
+            "samples_s": totals,
+            "samples_order": [position for position, _ in cell.samples],
+            "canary": canary,
+            "noisy": bool(canary > NOISY_CANARY * np.median(self._canaries) or mad > NOISY_SPREAD * median),
+        }
+
+
+def blocks(cells: dict[str, Planned]) -> Iterable[tuple[str, list[tuple[str, Planned]]]]:
+    """The cells grouped by the instance they share, in the order of the plan."""
+    grouped: dict[str, list[tuple[str, Planned]]] = {}
+    for key, planned in cells.items():
+        grouped.setdefault(planned.block(), []).append((key, planned))
+    return grouped.items()
+
+
+def method_facts(methods: dict[str, GradientMethod], headline: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What a report must know of each label: written into the run, so that reports need none of our packages."""
+    chosen = set(headline)
+    return {
+        label: {
+            "name": method.name,
+            "family": method.family,
+            "citation": method.citation,
+            "formula": method.formula,
+            "knob": method.knob,
+            "knobs": json.loads(json.dumps(method.knobs, default=str)),
+            "batching": method.batching,
+            "headline": label in chosen,
+            "doc": next(iter((type(method).__doc__ or "").strip().splitlines()), ""),
+        }
+        for label, method in methods.items()
+    }
+
+
+def _scaling_key(planned: Planned) -> tuple[Any, ...]:
+    """Cells that differ in n (and in the instance drawn) alone."""
+    return planned.label, planned.operator, planned.signal, planned.theta, planned.batch, planned.measure

@@ -1,0 +1,100 @@
+"""Timing one prepared call: phases, calibrated samples, and a canary."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from methods import Gradient, Prepared, Split, synchronise
+from problems.base import Array
+
+SAMPLE_S = 0.01  # a sample loops until it lasts this long
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds a call, averaged over the inner loop; forward and backward are NaN where the call cannot be split."""
+
+    forward: float
+    backward: float
+    total: float
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Collected before, off within."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def waiter(gradient: Gradient) -> Callable[[Any], Any]:
+    """What waits for results of this kind: JAX's for any tree of its arrays, CUDA's, or nothing."""
+    if type(gradient.grad).__module__.startswith("jax"):
+        return sys.modules["jax"].block_until_ready
+    if getattr(gradient.grad, "is_cuda", False):
+        return lambda _: synchronise(gradient.grad)
+    return lambda result: result
+
+
+def call_once(prepared: Prepared, theta: Array) -> tuple[Gradient, float]:
+    """One call to its synchronised end, and its seconds."""
+    start = perf_counter()
+    gradient = prepared(theta)
+    synchronise(gradient.grad)
+    return gradient, perf_counter() - start
+
+
+def sample(prepared: Prepared, thetas: list[Array], wait: Callable[[Any], Any], loops: int, offset: int) -> Sample:
+    """The mean over `loops` calls, cycling through thetas from `offset`. The loop bodies are the timed region."""
+    forward = backward = 0.0
+    split = isinstance(prepared, Split)
+    for index in range(offset, offset + loops):
+        theta = thetas[index % len(thetas)]
+        if isinstance(prepared, Split):
+            start = perf_counter()
+            state = wait(prepared.forward(theta))
+            middle = perf_counter()
+            wait(prepared.backward(state).grad)
+            end = perf_counter()
+            forward += middle - start
+            backward += end - middle
+        else:
+            start = perf_counter()
+            wait(prepared(theta).grad)
+            forward += perf_counter() - start
+    total = (forward + backward) / loops
+    return Sample(forward / loops, backward / loops, total) if split else Sample(np.nan, np.nan, total)
+
+
+def canary() -> float:
+    """Seconds of a fixed kernel, five 96 x 96 matrix products, best of 5."""
+    a = np.full((96, 96), 0.5)
+    best = np.inf
+    for _ in range(5):
+        start = perf_counter()
+        for _ in range(5):
+            a @ a
+        best = min(best, perf_counter() - start)
+    return float(best)
+
+
+def median_interval(samples: list[float], seed: int = 0) -> tuple[float, float, float, float]:
+    """(median, low, high, MAD) with the bootstrap 95 % interval of the median."""
+    values = np.asarray(samples)
+    draws = np.random.default_rng(seed).choice(values, size=(1000, len(values)))
+    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
+    median = float(np.median(values))
+    return median, float(low), float(high), float(np.median(np.abs(values - median)))
+
+

@@ -1,0 +1,221 @@
+"""The worker process: prepares and measures the cells of one method, one request at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from harness import memory, timing
+from harness.catalogue import entries, with_ladders
+from harness.judge import judge
+from harness.sweeps import instance
+from methods import GradientMethod, Prepared
+from problems import Problem, Reference
+from problems.base import Array
+from results import Planned
+
+THETAS = 8
+SAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is told at its start."""
+
+    sources: tuple[str, ...]
+    cores: tuple[int, ...]
+    memory_limit: int  # bytes; 0: none
+    stderr: str
+    measure_memory: bool
+
+
+@dataclass
+class _Cell:
+    """A prepared cell."""
+
+    prepared: Prepared
+    thetas: list[Array]
+    wait: Callable[[Any], Any] = lambda result: result
+    loops: int = 1
+    position: int = 0
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """The cell cannot be measured; carries its status and reason."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+
+def main(connection: Connection, settings: Settings) -> None:
+    """Answer requests (name, arguments) until the pipe closes. ("tick",) goes out before every call that is limited in time."""
+    _isolate(settings)
+    worker = Worker(connection, settings)
+    connection.send(("ready", os.getpid()))
+    while True:
+        try:
+            request, arguments = connection.recv()
+        except EOFError:
+            return
+        # The one place that catches everything: a cell's failure is data.
+        try:
+            reply: dict[str, Any] = getattr(worker, request)(*arguments)
+        except Refused as refusal:
+            reply = {"status": refusal.status, "reason": refusal.reason}
+        except Exception as error:
+            traceback.print_exc()
+            reply = {"status": classify(error), "reason": f"{type(error).__name__}: {_first_line(error)}"}
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.send(("done", reply))
+
+
+def classify(error: Exception) -> str:
+    """oom where the error says that memory ran out, else error."""
+    text = str(error)
+    marks = ("can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory")
+    return "oom" if isinstance(error, MemoryError) or any(mark in text for mark in marks) else "error"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")[:300]
+
+
+def _isolate(settings: Settings) -> None:
+    """Own session, dies with its parent, its output to a file, pinned, its data limited."""
+    os.setsid()
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        os.sched_setaffinity(0, settings.cores)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    output = os.open(settings.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if settings.memory_limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit,) * 2)
+    if settings.measure_memory:
+        memory.return_freed_blocks()
+
+
+class Worker:
+    """The requests a worker answers; every answer is a dict of columns with a status where something ended the cell."""
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        self._connection = connection
+        self._catalogue = with_ladders(entries(settings.sources))
+        self._cells: dict[str, _Cell] = {}
+        self._block = ""
+        self._problem: Problem | None = None
+
+    def reference(self, planned: Planned) -> dict[str, Any]:
+        """The reference of the block's instance."""
+        self._tick()
+        return {"reference": self._instance(planned).reference()}
+
+    def prepare(self, key: str, planned: Planned, reference: Reference | None) -> dict[str, Any]:
+        """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
+        method, problem = self._catalogue[planned.label], self._instance(planned)
+        _refuse(method, problem)
+        self._tick()
+        start = perf_counter()
+        prepared = method.prepare(problem)
+        columns: dict[str, Any] = {"setup_s": perf_counter() - start}
+        self._tick()
+        gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
+        if reference is not None:
+            columns |= judge(gradient, problem, reference, method.promise(problem))
+        rng = np.random.default_rng([planned.seed, planned.n])
+        thetas = [np.array(problem.theta), *(problem.perturbed(rng) for _ in range(THETAS - 1))]
+        self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient))
+        return columns
+
+    def sample(self, key: str, calibrate: bool, budget_s: float) -> dict[str, Any]:
+        """One untimed call, then up to SAMPLES samples within the budget, at least one.
+
+        An untimed call that outlasts the budget is the sample: it had no cold cache to suffer from.
+        """
+        cell = self._cells[key]
+        canary = timing.canary()
+        samples: list[timing.Sample] = []
+        with timing.without_gc():
+            start = perf_counter()
+            warm = self._sample(cell, 1)
+            if calibrate:
+                # The call just made is warm when an earlier one was; the second of two is the one to go by.
+                warm = self._sample(cell, 1) if warm.total < timing.SAMPLE_S else warm
+                cell.loops = max(1, round(timing.SAMPLE_S / max(warm.total, 1e-7)))
+            if warm.total > budget_s:
+                samples.append(warm)
+            while len(samples) < SAMPLES and (not samples or perf_counter() - start < budget_s):
+                samples.append(self._sample(cell, cell.loops))
+            spent = perf_counter() - start
+        return {"samples": samples, "canary": canary, "spent_s": spent}
+
+    def memory(self, key: str, planned: Planned, reference: Reference) -> dict[str, Any]:
+        """prepare, then the peak of a second full-size call and the second channel in a third."""
+        columns = self.prepare(key, planned, reference)
+        cell = self._cells.pop(key)
+        theta = cell.thetas[0]
+
+        def call() -> Any:
+            return cell.wait(cell.prepared(theta).grad)
+
+        self._tick()
+        columns["floor_bytes"] = memory.floor()
+        columns["peak_bytes"] = memory.peak(call)
+        self._tick()
+        gradient = cell.prepared(theta)
+        self._tick()
+        columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, gradient)
+        return columns
+
+    def drop(self) -> dict[str, Any]:
+        """Forget the block."""
+        self._cells.clear()
+        self._block, self._problem = "", None
+        gc.collect()
+        return {}
+
+    def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
+        self._tick()
+        taken = timing.sample(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
+        cell.position += loops
+        return taken
+
+    def _instance(self, planned: Planned) -> Problem:
+        if planned.block() != self._block or self._problem is None:
+            self._problem, self._block = instance(planned), planned.block()
+        return self._problem
+
+    def _tick(self) -> None:
+        self._connection.send(("tick", None))
+
+
+def missing(method: GradientMethod) -> str:
+    """Which importable name the method lacks; empty: none."""
+    return next((name for name in method.requires if find_spec(name.split(".")[0]) is None), "")
+
+
+def _refuse(method: GradientMethod, problem: Problem) -> None:
+    if name := missing(method):
+        raise Refused("not-installed", f"{name} is not installed")
+    if reason := method.unsupported(problem):
+        raise Refused("unsupported", reason)
+
+
