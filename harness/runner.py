@@ -79,6 +79,11 @@ class Runner:
         for handle in self._workers.values():
             handle.close()
 
+    def finished_cells(self) -> int:
+        """How many cells of finished blocks there are to skip."""
+        finished = self._run.rows()
+        return sum(len(members) for _, members in blocks(self._run.cells) if all(key in finished for key, _ in members))
+
     def measure(self) -> None:
         """All blocks with an unfinished cell, each as a whole, so that ratios stay paired."""
         finished = self._run.rows()

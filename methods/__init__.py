@@ -5,12 +5,15 @@ from methods.base import Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_paper import BlorcPaper
 from methods.closed_form import ClosedForm
+from methods.cone_diffcp import Diffcp
+from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
 _SCHEMES = ("ista", "fista", "admm")
 _FRAMEWORKS = ("torch", "jax")
+_TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
 METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
@@ -18,6 +21,10 @@ METHODS: tuple[GradientMethod, ...] = (
     *(ClosedForm(framework) for framework in _FRAMEWORKS),
     *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),
     *(SmoothedIFT(framework) for framework in _FRAMEWORKS),
+    *(ConeLayer(framework) for framework in _FRAMEWORKS),
+    *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
+    *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
+    *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

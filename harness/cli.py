@@ -1,0 +1,220 @@
+"""The command line: dargmin run, report, compare, list, reproduce, tune-beta, doctor."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    help="Error, time and memory of every way to differentiate through an optimisation problem.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RUNS = Path(__file__).parent.parent / "results" / "runs"
+
+Names = Optional[list[str]]  # noqa: UP045 - Typer reads the annotation at run time
+
+
+class BadInput(typer.TyperException):
+    """One line: the thing, what was expected, what was got, the remedy."""
+
+
+def main() -> None:
+    """Entry point: bad input of any kind is one line on stderr and exit code 2."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        line = " ".join(error.format_message().split())
+        print(f"dargmin: {line}", file=sys.stderr)
+        sys.exit(2)
+    except (typer.Abort, KeyboardInterrupt):
+        print("dargmin: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def run(
+    preset: Annotated[Optional[str], typer.Option(help="smoke, default, paper or full")] = None,
+    problem: Annotated[Optional[str], typer.Option(help="the problem; AnalysisL1")] = None,
+    operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
+    signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
+    theta: Annotated[Optional[str], typer.Option(help="dense, row-weights or weight")] = None,
+    method: Annotated[Names, typer.Option(help="name, label or path/to/file.py:Class; repeat for several")] = None,
+    n: Annotated[Optional[str], typer.Option(help="signal lengths, such as 16,36,64")] = None,
+    sigma: Annotated[Optional[str], typer.Option(help="noise levels, such as 0.02,0.1")] = None,
+    seeds: Annotated[Optional[str], typer.Option(help="seeds, such as 0:5 or 1,3")] = None,
+    batch: Annotated[Optional[str], typer.Option(help="batch sizes, such as 1,100; 0: one signal, no batch axis")] = None,
+    knobs: Annotated[Optional[str], typer.Option(help="default, or all rungs of the work-precision ladders")] = None,
+    threads: Annotated[int, typer.Option(help="threads of a worker, pinned to as many cores")] = 1,
+    budget: Annotated[Optional[float], typer.Option(help="seconds of sampling a cell")] = None,
+    timeout: Annotated[float, typer.Option(help="seconds a call may take")] = 60.0,
+    memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
+    out: Annotated[Optional[Path], typer.Option(help="run folder to make")] = None,
+    resume: Annotated[Optional[Path], typer.Option(help="run folder to go on with")] = None,
+    report: Annotated[bool, typer.Option(help="write the report at the end")] = True,
+    dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
+) -> None:
+    """Measure a plan of cells and write one row for each.
+
+    Example: dargmin run --operator tv --n 16,36,64 --method blorc --method cvxpylayers-torch
+    """
+    from harness import commands
+
+    axes = {
+        "problem": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma,
+        "seeds": seeds, "batch": batch, "knobs": knobs,
+    }  # fmt: skip
+    given = {name: value for name, value in axes.items() if value}
+    with _one_line():
+        if resume is not None:
+            if given or preset or method or out:
+                raise ValueError("--resume goes on with the plan of the run; give no preset, method, axis or --out with it")
+            finished = commands.resume(resume)
+        else:
+            target = out or RUNS / f"{preset or ('custom' if given else 'default')}-{datetime.now():%Y%m%d-%H%M%S}"
+            request = commands.Request(preset, given, tuple(method or ()), threads, budget, timeout, memory_limit)
+            finished = commands.run(request, target, dry_run)
+        if finished is None:
+            return
+        _show(finished)
+        if report:
+            _report([finished], finished / "report")
+    if commands.interrupted(finished):
+        raise typer.Abort
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="run folders")],
+    out: Annotated[Optional[Path], typer.Option(help="folder of the report; default: RUN/report of the first")] = None,
+) -> None:
+    """Write index.html, report.md and the figures of one or more runs.
+
+    Example: dargmin report results/runs/default-20260101-120000
+    """
+    with _one_line():
+        _report(runs, out or runs[0] / "report")
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(help="run folder of the base")],
+    head: Annotated[Path, typer.Argument(help="run folder of the head")],
+    time_ratio: Annotated[float, typer.Option(help="slow-down that counts as a regression")] = 1.5,
+) -> None:
+    """Compare two runs; exit code 1 on a regression.
+
+    Example: dargmin compare results/runs/base results/runs/head
+    """
+    with _one_line():
+        from rich.console import Console
+
+        from reports import compare as compare_runs
+        from results import Run
+
+        if not time_ratio > 1:
+            raise ValueError(f"--time-ratio must be above 1, got {time_ratio}")
+        comparison = compare_runs(Run.open(base), Run.open(head), time_ratio)
+        Console().print(comparison.table())
+    for line in comparison.regressions:
+        print(f"regression: {line}")
+    raise typer.Exit(0 if comparison.ok else 1)
+
+
+@app.command("list")
+def list_(
+    method: Annotated[Names, typer.Option(help="a user's path/to/file.py:Class, listed beside the others")] = None,
+) -> None:
+    """List methods, problems and knobs, and why a pair is unsupported.
+
+    Example: dargmin list
+    """
+    with _one_line():
+        from harness.listing import show
+
+        show(tuple(method or ()))
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="blorc-table4, or all")],
+    quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
+    out: Annotated[Optional[Path], typer.Option(help="folder for the page and the table")] = None,
+) -> None:
+    """Re-make a table of a paper, its figures beside ours.
+
+    Example: dargmin reproduce blorc-table4 --quick
+    """
+    with _one_line():
+        from harness.experiments import EXPERIMENTS
+
+        if name != "all" and name not in EXPERIMENTS:
+            raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got {name!r}")
+        for chosen in EXPERIMENTS if name == "all" else (name,):
+            folder = out or RUNS / f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
+            print(f"written: {EXPERIMENTS[chosen](folder, quick)}")
+
+
+@app.command("tune-beta")
+def tune_beta() -> None:
+    """Print the table c(operator, signal) of default beta = c * sigma (minutes).
+
+    Example: dargmin tune-beta
+    """
+    from problems._tuning import table
+
+    for operator, signal, c, rule, share in table():
+        print(f'    ("{operator}", "{signal}"): ({c}, "{rule}"),  # zero rows {share:.2f}')
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what was found: libraries, cores, memory meter.
+
+    Example: dargmin doctor
+    """
+    from harness.doctor import show
+
+    if not show():
+        raise typer.Exit(1)
+
+
+def _show(path: Path) -> None:
+    from rich.console import Console
+
+    from reports import terminal_table
+    from results import Run
+
+    Console().print(terminal_table(Run.open(path)))
+
+
+def _report(paths: list[Path], folder: Path) -> None:
+    from reports import write_report
+    from results import Run
+
+    runs = [Run.open(path) for path in paths]
+    print(f"report: {write_report(runs, folder)}")
+
+
+class _one_line:
+    """Turns what we raise about bad input into one line."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        from results import RunError
+
+        if isinstance(error, (ValueError, RunError, OSError)) and not isinstance(error, UnicodeError):
+            raise BadInput(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()
