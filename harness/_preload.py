@@ -3,6 +3,8 @@
 import contextlib
 import importlib
 
-for _name in ("torch", "jax", "jax.numpy", "cvxpy", "cvxpylayers.torch", "cvxpylayers.jax", "diffcp", "daqp", "harness.worker", "harness.cli"):
+_FRAMEWORKS = ("torch", "jax", "jax.numpy", "cvxpy", "cvxpylayers.torch", "cvxpylayers.jax", "diffcp", "daqp")
+
+for _name in (*_FRAMEWORKS, "harness.worker", "harness.cli"):
     with contextlib.suppress(ImportError):
         importlib.import_module(_name)

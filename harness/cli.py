@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 RUNS = Path(__file__).parent.parent / "results" / "runs"
 
-Names = Optional[list[str]]  # noqa: UP045 - Typer reads the annotation at run time
+Names = list[str] | None
 
 
 class BadInput(typer.TyperException):
@@ -41,23 +41,23 @@ def main() -> None:
 
 @app.command()
 def run(
-    preset: Annotated[Optional[str], typer.Option(help="smoke, default, paper or full")] = None,
-    problem: Annotated[Optional[str], typer.Option(help="the problem; AnalysisL1")] = None,
+    preset: Annotated[str | None, typer.Option(help="smoke, default, paper or full")] = None,
+    problem: Annotated[str | None, typer.Option(help="the problem; AnalysisL1")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
-    theta: Annotated[Optional[str], typer.Option(help="dense, row-weights or weight")] = None,
+    theta: Annotated[str | None, typer.Option(help="dense, row-weights or weight")] = None,
     method: Annotated[Names, typer.Option(help="name, label or path/to/file.py:Class; repeat for several")] = None,
-    n: Annotated[Optional[str], typer.Option(help="signal lengths, such as 16,36,64")] = None,
-    sigma: Annotated[Optional[str], typer.Option(help="noise levels, such as 0.02,0.1")] = None,
-    seeds: Annotated[Optional[str], typer.Option(help="seeds, such as 0:5 or 1,3")] = None,
-    batch: Annotated[Optional[str], typer.Option(help="batch sizes, such as 1,100; 0: one signal, no batch axis")] = None,
-    knobs: Annotated[Optional[str], typer.Option(help="default, or all rungs of the work-precision ladders")] = None,
+    n: Annotated[str | None, typer.Option(help="signal lengths, such as 16,36,64")] = None,
+    sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,
+    seeds: Annotated[str | None, typer.Option(help="seeds, such as 0:5 or 1,3")] = None,
+    batch: Annotated[str | None, typer.Option(help="batch sizes, such as 1,100; 0: one signal, no batch axis")] = None,
+    knobs: Annotated[str | None, typer.Option(help="default, or all rungs of the work-precision ladders")] = None,
     threads: Annotated[int, typer.Option(help="threads of a worker, pinned to as many cores")] = 1,
-    budget: Annotated[Optional[float], typer.Option(help="seconds of sampling a cell")] = None,
+    budget: Annotated[float | None, typer.Option(help="seconds of sampling a cell")] = None,
     timeout: Annotated[float, typer.Option(help="seconds a call may take")] = 60.0,
     memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
-    out: Annotated[Optional[Path], typer.Option(help="run folder to make")] = None,
-    resume: Annotated[Optional[Path], typer.Option(help="run folder to go on with")] = None,
+    out: Annotated[Path | None, typer.Option(help="run folder to make")] = None,
+    resume: Annotated[Path | None, typer.Option(help="run folder to go on with")] = None,
     report: Annotated[bool, typer.Option(help="write the report at the end")] = True,
     dry_run: Annotated[bool, typer.Option(help="print the plan and stop")] = False,
 ) -> None:
@@ -76,7 +76,7 @@ def run(
         if resume is not None:
             if given or preset or method or out:
                 raise ValueError("--resume goes on with the plan of the run; give no preset, method, axis or --out with it")
-            finished = commands.resume(resume)
+            finished: Path | None = commands.resume(resume)
         else:
             target = out or RUNS / f"{preset or ('custom' if given else 'default')}-{datetime.now():%Y%m%d-%H%M%S}"
             request = commands.Request(preset, given, tuple(method or ()), threads, budget, timeout, memory_limit)
@@ -93,7 +93,7 @@ def run(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="run folders")],
-    out: Annotated[Optional[Path], typer.Option(help="folder of the report; default: RUN/report of the first")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the report; default: RUN/report of the first")] = None,
 ) -> None:
     """Write index.html, report.md and the figures of one or more runs.
 
@@ -146,7 +146,7 @@ def list_(
 def reproduce(
     name: Annotated[str, typer.Argument(help="blorc-table4, or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
-    out: Annotated[Optional[Path], typer.Option(help="folder for the page and the table")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:
     """Re-make a table of a paper, its figures beside ours.
 

@@ -62,7 +62,9 @@ def resume(path: Path) -> Path:
     versions = {**environment.versions(), "commit": environment.commit()}
     stale = [key for key, cell in made.cells.items() if cell.key(versions) != key]
     if stale:
-        raise RunError(f"{path} was measured with other code or library versions; its rows would not be comparable: start a new run")
+        raise RunError(
+            f"{path} was measured with other code or library versions; its rows would not be comparable: start a new run"
+        )
     settings = made.settings
     return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}))
 
@@ -125,7 +127,7 @@ def _sweeps(request: Request) -> tuple[Sweep, ...]:
 def _read_axes(axes: dict[str, Any]) -> dict[str, Any]:
     problems = [problem.__name__ for problem in PROBLEMS]
     _among("--problem", axes.get("problem", problems[0]), problems)
-    _among("--theta", axes.get("theta", "dense"), THETAS)
+    _among("--theta", str(axes.get("theta", "dense")), THETAS)
     _among("--knobs", axes.get("knobs", "default"), ("default", "all"))
     for name in axes.get("operators", ()):
         _among("--operator", name, OPERATORS)
@@ -176,7 +178,9 @@ def _print_plan(cells: tuple[Planned, ...], options: Options) -> None:
     counts = Counter((cell.measure, cell.operator, cell.n) for cell in cells)
     for (measure, operator, n), count in sorted(counts.items()):
         console.print(f"  {measure:6} {operator:15} n = {n:<5} {count} cells")
-    console.print(f"estimate: about {max(1, round(estimate / 60))} min on an idle machine with one call at most {options.timeout_s:g} s")
+    console.print(
+        f"estimate: about {max(1, round(estimate / 60))} min on an idle machine with one call at most {options.timeout_s:g} s"
+    )
 
 
 def _seconds(options: Options) -> Any:

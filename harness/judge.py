@@ -92,9 +92,7 @@ def _sign_agreement(grad: Array, truth: Array) -> float:
     return float((np.sign(grad[large]) == np.sign(truth[large])).mean())
 
 
-def _verdict(
-    gradient: Gradient, columns: dict[str, Any], reference: Reference, promise: float | None
-) -> dict[str, Any]:
+def _verdict(gradient: Gradient, columns: dict[str, Any], reference: Reference, promise: float | None) -> dict[str, Any]:
     error = columns.get("error_rel", columns.get("error_abs") if reference.status == "zero" else None)
     verified = None if promise is None or error is None else bool(error <= promise)
     if gradient.converged is False:

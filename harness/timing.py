@@ -96,5 +96,3 @@ def median_interval(samples: list[float], seed: int = 0) -> tuple[float, float, 
     low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
     median = float(np.median(values))
     return median, float(low), float(high), float(np.median(np.abs(values - median)))
-
-

@@ -217,5 +217,3 @@ def _refuse(method: GradientMethod, problem: Problem) -> None:
         raise Refused("not-installed", f"{name} is not installed")
     if reason := method.unsupported(problem):
         raise Refused("unsupported", reason)
-
-

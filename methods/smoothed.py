@@ -10,7 +10,7 @@ import numpy as np
 
 from methods._frameworks import FRAMEWORKS, Framework, to_numpy
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import Energy, Problem, Smoothable
+from problems import Problem, Smoothable
 from problems.base import Array
 
 

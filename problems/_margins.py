@@ -23,13 +23,13 @@ def kink_distance(w: Array, beta: float, dual: DualSolution) -> float:
     projected = wa.T - w0.T @ lifted
     wx = wa @ dual.x
     outside = np.abs(wx)
-    squared = (1 + (lifted**2).sum(axis=0)) * x2 + z2 * (projected**2).sum(axis=0) - 2 * (
-        dual.z[~free] - dual.z[free] @ lifted
-    ) * wx
+    squared = (
+        (1 + (lifted**2).sum(axis=0)) * x2 + z2 * (projected**2).sum(axis=0) - 2 * (dual.z[~free] - dual.z[free] @ lifted) * wx
+    )
     outside_slope = np.sqrt(np.maximum(squared, 0.0))
     margins, slopes = np.concatenate([inside, outside]), np.concatenate([inside_slope, outside_slope])
     moving = slopes > 0
-    return float((margins[moving] / slopes[moving]).min(initial=np.inf))
+    return float(np.min(margins[moving] / slopes[moving], initial=np.inf))
 
 
 def rho(w: Array, y: Array, beta: float, dual: DualSolution) -> float:

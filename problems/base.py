@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from problems.algorithms.base import Algorithm
     from problems.parametrisations import Parametrisation
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]  # float64 wherever a problem or method hands it out
 
 # From best to worst; a batch takes the worst of its signals.
 REFERENCE_STATUSES = ("zero", "proven", "bounded", "unproven", "undecided", "kink")

@@ -1,0 +1,36 @@
+# Needs Python >= 3.11 and make. Where PyPI's torch would bring CUDA along, set TORCH_INDEX to an index of CPU wheels:
+#   make bench TORCH_INDEX=https://...
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+STAMP := .venv/installed
+
+.PHONY: bench test lint install pytest-benchmark clean
+
+bench: install  ## the default comparison, to a finished report
+	$(BIN)/dargmin run --preset default
+
+test: install lint  ## all tests
+	$(BIN)/python -m pytest tests --ignore=tests/benchmarks
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pytest-benchmark: install  ## METHODS x a few sizes; JSON under results/
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json=results/pytest-benchmark.json
+
+install: $(STAMP)  ## the set-up alone
+
+# torch goes first and by itself, so that no other package's looser range picks another build.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dargmin needs Python 3.11 or newer, got " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --constraint constraints.txt torch
+	$(PIP) --constraint constraints.txt --editable ".[test]"
+	touch $(STAMP)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

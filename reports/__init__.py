@@ -1,0 +1,39 @@
+"""READS the table: summaries, figures, HTML and Markdown reports, comparison of two runs.
+
+Needs nothing but a run folder: every figure can be redrawn on a machine without the frameworks that were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.compare import Comparison
+    from results import Run
+
+__all__ = ["compare", "terminal_table", "write_report"]
+
+# pandas, matplotlib and seaborn are slow to import: the command line must not wait for them.
+
+
+def write_report(runs: Sequence[Run], folder: Path) -> Path:
+    """Write index.html, report.md and figures/ of one or several runs into the folder; the path of index.html."""
+    from reports.page import write
+
+    return write(runs, folder)
+
+
+def terminal_table(run: Run) -> Any:
+    """The headline table of a run, to be printed by rich."""
+    from reports.terminal import summary
+
+    return summary(run)
+
+
+def compare(base: Run, head: Run, time_ratio: float = 1.5) -> Comparison:
+    """What became worse from base to head; see reports.compare for the rules."""
+    from reports.compare import between
+
+    return between(base, head, time_ratio)

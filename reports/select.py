@@ -1,0 +1,205 @@
+"""Which rows belong together: the headline instances, the sweeps, the ladders and the grid of one or several runs.
+
+A run mixes sweeps and no column names them; they are recognised by what varies while all else stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from results import Run
+
+SETTING = ["problem", "theta", "batch", "n", "sigma", "device", "threads"]
+INSTANCE = [*SETTING, "operator", "signal"]
+BLOCK = ["run", *INSTANCE, "seed"]
+# Only against these references a relative error means something.
+JUDGED = ("proven", "bounded", "unproven")
+# Only these statuses returned a gradient whose time is the time of an answer.
+ANSWERED = ("ok", "inaccurate")
+ROUND_OFF = 1e-16  # below this a relative error in float64 says nothing
+REFERENCE_METHOD = "blorc"
+PEER_METHOD = "cvxpylayers-torch"
+
+
+@dataclass(frozen=True)
+class Study:
+    """The rows of one or several runs with what the report derives from them.
+
+    Derived columns: headline (a label of the main comparison), answered, judged, floor (the larger of round-off and the
+    radius of the reference), error (error_rel, not below the floor; NaN unless judged and answered), seconds (total_s
+    of an answer), fixed (the knobs other than the swept one), beyond (finite differences whose step exceeds rho).
+    """
+
+    frame: pd.DataFrame
+    methods: dict[str, dict[str, Any]]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The headline labels by family, in the order of FAMILIES."""
+        kept = self.frame.loc[self.frame.headline, ["label", "family"]].drop_duplicates("label")
+        return sorted(kept.label, key=lambda label: (family_rank(self.family(label)), label))
+
+    @cached_property
+    def headline(self) -> pd.DataFrame:
+        """Timed rows of headline labels."""
+        return self.frame[self.frame.headline & (self.frame.measure == "time")]
+
+    @cached_property
+    def main(self) -> pd.DataFrame:
+        """The rows of the main comparison: headline rows of the setting (n, sigma, batch, ...) with most rows."""
+        if self.headline.empty:
+            return self.headline
+        sizes = self.headline.groupby(SETTING, dropna=False).size().reset_index(name="rows")
+        best = sizes.sort_values("rows", ascending=False, kind="stable").head(1)
+        return self.headline.merge(best[SETTING], on=SETTING)
+
+    def family(self, label: str) -> str:
+        return str(self.methods.get(label, {}).get("family") or self._families.get(label, "user"))
+
+    @cached_property
+    def _families(self) -> dict[str, str]:
+        return dict(zip(self.frame.label, self.frame.family, strict=True))
+
+
+FAMILIES = (
+    "closed form",
+    "autodiff of the closed form",
+    "unrolling",
+    "smoothing + IFT",
+    "cone program",
+    "finite differences",
+    "user",
+)
+
+
+def family_rank(family: str) -> tuple[int, str]:
+    """Known families in their order, unknown ones behind them by name."""
+    return (FAMILIES.index(family), "") if family in FAMILIES else (len(FAMILIES), family)
+
+
+def load(runs: Sequence[Run]) -> Study:
+    """All rows of the runs with the derived columns."""
+    methods = {label: about for run in runs for label, about in run.methods.items()}
+    frames = [frame for run in runs if len(frame := run.frame())]
+    if not frames:
+        return Study(_derive(runs[0].frame(), methods), methods)
+    return Study(_derive(pd.concat(frames, ignore_index=True), methods), methods)
+
+
+def _derive(frame: pd.DataFrame, methods: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    chosen = [bool(methods.get(label, {}).get("headline", True)) for label in frame.label]
+    headline = pd.Series(chosen, index=frame.index, dtype=bool)
+    answered = frame.status.isin(ANSWERED)
+    judged = frame.reference_status.isin(JUDGED)
+    floor = frame.reference_radius.astype(float).clip(lower=ROUND_OFF).fillna(ROUND_OFF)
+    error = frame.error_rel.astype(float).clip(lower=floor).where(judged & answered)
+    fixed = [_without(knobs, knob) for knobs, knob in zip(frame.knobs, frame.knob, strict=True)]
+    steps_out = (frame.family == "finite differences") & (frame.knob == "h") & (frame.knob_value > frame.rho)
+    return frame.assign(
+        headline=headline if headline.any() else True,
+        answered=answered,
+        judged=judged,
+        floor=floor,
+        error=error,
+        seconds=frame.total_s.astype(float).where(answered),
+        fixed=pd.Series(fixed, index=frame.index, dtype=str),
+        beyond=steps_out.astype(bool),
+    )
+
+
+def _without(knobs: str, knob: str) -> str:
+    values = json.loads(knobs or "{}")
+    values.pop(knob, None)
+    return json.dumps(values, sort_keys=True)
+
+
+def sweep(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """The rows between which only `axis` varies (and operator, signal, seed); empty where it has one value only.
+
+    Of all settings the one with the most values of the axis, then with the most rows; of its operators only those that
+    stand at all of these values, so that no point of a curve is a median over other instances than the next.
+    """
+    others = [name for name in INSTANCE if name != axis]
+    setting = [name for name in SETTING if name != axis]
+    groups = frame.groupby(others, dropna=False)[axis].agg(values="nunique", rows="size").reset_index()
+    groups = groups[groups["values"] >= 2]
+    if groups.empty:
+        return frame.iloc[:0]
+    settings = groups.groupby(setting, dropna=False).agg(values=("values", "max"), rows=("rows", "sum")).reset_index()
+    best = settings.sort_values(["values", "rows"], ascending=False, kind="stable").head(1)
+    return frame.merge(groups.merge(best[[*setting, "values"]], on=[*setting, "values"])[others], on=others)
+
+
+def grid(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the fullest n x sigma grid: every n stands at two sigmas or more and every sigma at two n or more."""
+    others = [name for name in SETTING if name not in ("n", "sigma")]
+    full = frame
+    while True:
+        sigmas = full.groupby([*others, "n"], dropna=False).sigma.transform("nunique")
+        sizes = full.groupby([*others, "sigma"], dropna=False).n.transform("nunique")
+        kept = full[(sigmas >= 2) & (sizes >= 2)]
+        if len(kept) == len(full):
+            break
+        full = kept
+    if full.empty:
+        return full
+    best = full.groupby(others, dropna=False).size().reset_index(name="rows")
+    best = best.sort_values("rows", ascending=False, kind="stable").head(1)
+    return full.merge(best[others], on=others)
+
+
+def ladders(study: Study, measure: str = "time") -> pd.DataFrame:
+    """The rows of the instances on which a knob is swept; `line` names the ladder a row stands on.
+
+    Recognised by labels that are not headline labels; without any, by three values of one knob on one instance.
+    """
+    frame = study.frame[study.frame.measure == measure]
+    line = ["method", "fixed"]
+    values = frame.groupby([*INSTANCE, *line], dropna=False).knob_value.nunique().rename("values").reset_index()
+    swept = (
+        frame.loc[~frame.headline, INSTANCE] if not frame.headline.all() else values.loc[values["values"] > 2, INSTANCE]
+    )
+    rows = frame.merge(swept.drop_duplicates(), on=INSTANCE)
+    if rows.empty:
+        return rows.assign(line=pd.Series(dtype=str))
+    names = {key: min(group, key=lambda label: (len(label), label)) for key, group in frame.groupby(line).label}
+    keys = zip(rows.method, rows.fixed, strict=True)
+    return rows.assign(line=[names[key] for key in keys])
+
+
+def instances(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The instances of the rows with their names, those with the most rows first; a name says only what differs."""
+    varying = [name for name in INSTANCE if frame[name].nunique(dropna=False) > 1] or ["operator"]
+    groups = [
+        (", ".join(describe(name, value) for name, value in zip(varying, key, strict=True)), rows)
+        for key, rows in frame.groupby(varying, dropna=False)
+    ]
+    return sorted(groups, key=lambda group: -len(group[1]))
+
+
+def describe(name: str, value: Any) -> str:
+    """operator tv -> "tv", n 64 -> "n = 64", batch 0 -> "one signal"."""
+    if name == "batch":
+        return f"batch of {value}" if value else "one signal"
+    if isinstance(value, str):
+        return value or f"no {name}"
+    return f"{name} = {value:g}"
+
+
+def situation(frame: pd.DataFrame, without: Sequence[str] = ()) -> str:
+    """One line on what the rows have in common and over what they range."""
+    parts = []
+    for name in [name for name in INSTANCE if name not in without]:
+        values = sorted(frame[name].dropna().unique())
+        if values:
+            parts.append(
+                f"{name} {', '.join(value or '-' if isinstance(value, str) else f'{value:g}' for value in values)}"
+            )
+    return "; ".join([*parts, f"{frame.seed.nunique()} seed(s)"])

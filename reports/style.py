@@ -1,0 +1,101 @@
+"""How a method looks: the same colour, marker and dash in every figure; and the frame that all figures share."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.select import FAMILIES, Study, family_rank
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
+OTHERS = "0.85"  # the methods of the other families behind a panel
+LIGHT, DARK = 0.64, 0.34  # lightness of the first and last member of a family
+HUES = ("#0173b2", "#8b5fd6", "#029e73", "#de8f05", "#c8373a", "#8c7a5b", "#555555", "#a0008a", "#7a8b00")
+
+
+class Style(NamedTuple):
+    color: tuple[float, float, float]
+    marker: str
+    dash: Any
+
+
+def styles(study: Study) -> dict[str, Style]:
+    """Colour by family, lightness, marker and dash by place in the family; all labels of a method look the same.
+
+    Depends on the names in the run alone, not on what a figure shows.
+    """
+    looks: dict[str, Style] = {}
+    for family in families(study):
+        for place, label in enumerate(members := _members(study, family)):
+            looks[label] = _style(family, place, len(members))
+    method = dict(zip(study.frame.label, study.frame.method, strict=True))
+    first = {method[label]: look for label, look in reversed(looks.items())}
+    plain = Style((0.3, 0.3, 0.3), "o", "-")
+    return {label: looks.get(label) or first.get(method[label], plain) for label in method}
+
+
+def families(study: Study) -> list[str]:
+    return sorted({study.family(label) for label in study.labels}, key=family_rank)
+
+
+def _members(study: Study, family: str) -> list[str]:
+    return [label for label in study.labels if study.family(label) == family]
+
+
+def _style(family: str, place: int, size: int) -> Style:
+    base = HUES[FAMILIES.index(family) if family in FAMILIES else -1 - len(family) % 2]
+    lightness = (LIGHT + DARK) / 2 if size == 1 else LIGHT + (DARK - LIGHT) * place / (size - 1)
+    color = sns.set_hls_values(base, l=lightness)
+    return Style(color, MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
+
+
+@contextlib.contextmanager
+def theme() -> Iterator[None]:
+    """The look of all figures, without touching the caller's settings; the same bytes from the same table."""
+    fixed = {"svg.hashsalt": "dargmin", "axes.titlesize": 10, "axes.titleweight": "bold", "legend.fontsize": 8.5}
+    fixed |= {"axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9, "figure.titlesize": 12}
+    with sns.axes_style("whitegrid", {"grid.color": "0.92", "axes.edgecolor": "0.5"}), mpl.rc_context(fixed):
+        yield
+
+
+def panels(count: int, columns: int, width: float, height: float, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` axes on a grid; the places left over are removed; y is labelled once a line."""
+    columns = min(columns, count)
+    lines = math.ceil(count / columns)
+    figure = Figure(figsize=(width * columns, height * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, **shared)
+    axes = list(grid.flat)
+    for empty in axes[count:]:
+        empty.remove()
+    for axis in axes[:count]:
+        axis.tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+def handle(label: str, look: Style) -> Line2D:
+    return Line2D([], [], color=look.color, marker=look.marker, linestyle=look.dash, markersize=5, lw=1.4, label=label)
+
+
+def legend(figure: Figure, study: Study, labels: Iterable[str], extra: Sequence[Line2D] = ()) -> None:
+    """All methods grouped by family, beside the axes so that it covers no data."""
+    looks, shown = styles(study), set(labels)
+    handles: list[Line2D] = list(extra)
+    for family in families(study):
+        members = [label for label in _members(study, family) if label in shown]
+        if members:
+            handles.append(Line2D([], [], linestyle="none", label=f"$\\bf{{{_bold(family)}}}$"))
+            handles += [handle(label, looks[label]) for label in members]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, handlelength=3.2)
+
+
+def _bold(text: str) -> str:
+    return text.replace(" ", "\\ ").replace("+", "{+}")

@@ -1,0 +1,16 @@
+"""Settings of the whole test suite: one thread for every library, and the same hypothesis examples on every run."""
+
+from __future__ import annotations
+
+import os
+
+# Before any framework is imported: the libraries read these when they load.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from hypothesis import settings  # noqa: E402
+
+# No deadline: first calls import solvers. Derandomised: a red run can be repeated.
+settings.register_profile("dargmin", deadline=None, derandomize=True, database=None, max_examples=50)
+settings.load_profile("dargmin")

@@ -1,0 +1,90 @@
+"""The store: what is on the disk after a crash, a resume, a mistake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import _runs
+import pytest
+
+from results import COLUMNS, Measured, Run, RunError
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return _runs.build(tmp_path / "run", pairs=_runs.small())
+
+
+def test_one_row_a_planned_cell_in_the_order_of_the_plan(run: Run) -> None:
+    frame = run.frame()
+    assert list(frame.columns) == list(COLUMNS)
+    assert list(frame.key) == list(run.cells)
+    assert (frame.status == "ok").any()
+
+
+def test_a_cell_that_was_not_reached_is_interrupted_and_has_no_numbers(tmp_path: Path) -> None:
+    run = _runs.build(tmp_path / "run", lambda cell, result: None if cell.label == "blorc" else result, _runs.small())
+    lost = run.frame().query("label == 'blorc'")
+    assert len(lost) == 5
+    assert set(lost.status) == {"interrupted"}
+    assert lost.total_s.isna().all()
+    assert lost.verified.isna().all()
+
+
+def test_a_torn_last_line_is_ignored_and_then_overwritten(run: Run) -> None:
+    key, cell = next(iter(run.cells.items()))
+    path = run.path / "records.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"key": "' + key.encode() + b'", "status": "cra')
+    assert run.rows()[key]["status"] == "ok"
+    run.append([(key, cell, Measured(status="timeout"))])
+    lines = path.read_text().splitlines()
+    assert len(lines) == len(whole.splitlines()) + 1
+    assert json.loads(lines[-1])["status"] == "timeout"
+
+
+def test_of_a_cell_measured_twice_the_later_counts(run: Run) -> None:
+    key, cell = next(iter(run.cells.items()))
+    run.append([(key, cell, Measured(status="nan", reason="measured again"))])
+    frame = run.frame()
+    assert len(frame) == len(run.cells)
+    assert frame.set_index("key").loc[key, "reason"] == "measured again"
+
+
+def test_create_refuses_an_existing_folder_and_leaves_it_alone(run: Run) -> None:
+    before = (run.path / "records.jsonl").read_bytes()
+    with pytest.raises(RunError, match="exists already; give another --out"):
+        Run.create(run.path, {}, {}, {}, {})
+    assert (run.path / "records.jsonl").read_bytes() == before
+
+
+def test_open_refuses_what_is_no_run_and_another_schema(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"it has no plan\.json"):
+        Run.open(tmp_path)
+    plan = json.loads((run.path / "plan.json").read_text())
+    (run.path / "plan.json").write_text(json.dumps(plan | {"schema": 0}))
+    with pytest.raises(RunError, match="has schema 0, expected 1"):
+        Run.open(run.path)
+
+
+def test_the_key_depends_on_every_input_and_on_the_versions() -> None:
+    cell = _runs.planned(_runs.KINDS[0])
+    keys = {cell.key(_runs.VERSIONS), replace(cell, seed=1).key(_runs.VERSIONS), cell.key({"numpy": "1"})}
+    assert len(keys) == 3
+    assert replace(cell, seed=0).key(_runs.VERSIONS) in keys
+
+
+def test_compaction_keeps_the_rows(run: Run) -> None:
+    import pandas as pd
+
+    run.compact()
+    table = pd.read_parquet(run.path / "records.parquet")
+    assert list(table.key) == list(run.cells)
+    assert table.error_rel.notna().sum() == run.frame().error_rel.notna().sum() > 0
+
+
+def test_an_unknown_status_is_refused() -> None:
+    with pytest.raises(ValueError, match="status must be one of"):
+        Measured(status="fine")
