@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,9 +134,9 @@ def _read_axes(axes: dict[str, Any]) -> dict[str, Any]:
         _among("--operator", name, OPERATORS)
     for name in axes.get("signals", ()):
         _among("--signal", name, SIGNALS)
-    readers = {"n": _integers, "sigma": _numbers, "seeds": _seeds, "batch": _integers}
-    read = {name: tuple(value) if isinstance(value, list) else value for name, value in axes.items() if name != "problem"}
-    return {name: readers[name](name, value) if name in readers else value for name, value in read.items()}
+    readers: dict[str, Callable[[str, str], Any]] = {"n": _integers, "sigma": _numbers, "seeds": _seeds, "batch": _integers}
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in axes.items() if name != "problem"}
+    return {name: readers[name](name, str(value)) if name in readers else value for name, value in lists.items()}
 
 
 def _among(option: str, value: str, known: Any) -> None:

@@ -36,10 +36,8 @@ def show(sources: tuple[str, ...]) -> None:
 
 
 def _mark(method: GradientMethod, instance: AnalysisL1, reasons: list[str]) -> str:
-    if name := missing(method):
-        reason = f"{name} is not installed"
-    else:
-        reason = method.unsupported(instance) or ""
+    name = missing(method)
+    reason = f"{name} is not installed" if name else method.unsupported(instance) or ""
     if not reason:
         return "yes"
     if reason not in reasons:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -44,11 +45,14 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**dict.fromkeys(names, str(threads)), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
 
 
-def context(threads: int) -> Any:
-    """A forkserver whose server starts with the thread variables set and the frameworks imported."""
+def context(threads: int, preload: Iterable[str] = ()) -> Any:
+    """A forkserver whose server starts with the thread variables set and these modules imported (absent ones are left out).
+
+    Imported once there, they cost a worker nothing; importing starts no backend and no thread, so forking is safe.
+    """
     os.environ.update(thread_environment(threads))
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["harness._preload"])
+    found.set_forkserver_preload(["harness.worker", "harness.cli", *preload])
     return found
 
 

@@ -66,7 +66,9 @@ class Runner:
         self._options = options
         self._on_cell = on_cell
         self._catalogue = with_ladders(entries(options.sources))
-        self._spawn = context(options.threads)
+        planned = {cell.label for cell in run.cells.values()}
+        needed = {name for label in planned & set(self._catalogue) for name in self._catalogue[label].requires}
+        self._spawn = context(options.threads, sorted(needed))
         self._cores = environment.cores()
         self._workers: dict[tuple[str, str], Handle] = {}
         self._met_limit: dict[tuple[Any, ...], int] = {}
@@ -105,6 +107,9 @@ class Runner:
             handle.forget()
         for cell in cells:
             self._on_cell(cell.planned)
+        for cell in cells:
+            if cell.columns.get("status") in ("timeout", "oom"):
+                self._met_limit.setdefault(_scaling_key(cell.planned), cell.planned.n)
         return [(cell.key, cell.planned, self._finish(cell)) for cell in cells]
 
     def _settled(self, cell: _Entry) -> bool:
@@ -172,8 +177,6 @@ class Runner:
             return handle.ask(request, *arguments)
         except Lost as lost:
             cell.fail(lost.status, lost.reason, handle.stderr())
-            if lost.status in ("timeout", "oom"):
-                self._met_limit.setdefault(_scaling_key(cell.planned), cell.planned.n)
             return None
 
     def _worker_of(self, cell: _Entry) -> Handle:

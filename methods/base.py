@@ -47,7 +47,6 @@ class GradientMethod(ABC):
     """One strategy; a frozen dataclass whose fields are its knobs."""
 
     family: ClassVar[str] = "user"
-    requires: ClassVar[tuple[str, ...]] = ()  # importable names; a missing one gives status not-installed
     knob: ClassVar[str] = ""  # the field that the work-precision ladder sweeps
     identity: ClassVar[tuple[str, ...]] = ()  # fields that are part of the name, not knobs
     batching: ClassVar[str] = "native"  # or "loop": a Python loop over the signals of a batch
@@ -58,6 +57,11 @@ class GradientMethod(ABC):
     @abstractmethod
     def name(self) -> str:
         """The strategy, such as "blorc"; a plain class attribute will do."""
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Importable names; a missing one gives status not-installed. A plain class attribute will do."""
+        return ()
 
     @abstractmethod
     def unsupported(self, problem: Problem) -> str | None:

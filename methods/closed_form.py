@@ -31,7 +31,7 @@ class ClosedForm(GradientMethod):
         return f"closed-form-{self.framework}"
 
     @property
-    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+    def requires(self) -> tuple[str, ...]:
         return (self.framework,)
 
     def unsupported(self, problem: Problem) -> str | None:

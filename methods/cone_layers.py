@@ -45,7 +45,7 @@ class ConeLayer(GradientMethod):
         return f"cvxpylayers-{self.framework}"
 
     @property
-    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+    def requires(self) -> tuple[str, ...]:
         return ("cvxpy", "cvxpylayers", "diffcp", self.framework, "clarabel" if self.solver == "Clarabel" else "scs")
 
     def unsupported(self, problem: Problem) -> str | None:

@@ -38,7 +38,7 @@ class SmoothedIFT(GradientMethod):
         return f"smoothed-ift-{self.framework}"
 
     @property
-    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+    def requires(self) -> tuple[str, ...]:
         return (self.framework,)
 
     def unsupported(self, problem: Problem) -> str | None:

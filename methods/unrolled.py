@@ -33,7 +33,7 @@ class Unrolled(GradientMethod):
         return f"unrolled-{self.scheme}-{self.framework}"
 
     @property
-    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+    def requires(self) -> tuple[str, ...]:
         return (self.framework,)
 
     def unsupported(self, problem: Problem) -> str | None:

@@ -84,6 +84,8 @@ def _case(w: Array, y: Array, beta: float, keeps_rank: bool) -> _Case:
         return case("kink", "no dual is strictly inside the box on every zero row (strict complementarity fails)")
     if rank == w.shape[1]:
         return case("zero", "x* = 0 around theta")
+    if keeps_rank and zero.all():
+        return case("zero", "x* is the projection on ker K(theta), which theta does not move")
     if not full and not keeps_rank:
         return case("kink", f"the {len(w0)} zero rows of W have rank {rank}: dependent, and theta can break the dependence")
     return case("unproven", "float64 pattern verified, linear systems refined in extended precision")
@@ -117,14 +119,12 @@ def _refine(factor: _box_dual.RowFactor, w: Array, y: Array, beta: float, dual: 
 
 
 def _lift_refined(factor: _box_dual.RowFactor, v: Array) -> tuple[Array, Array]:
-    """(W0^{+T} v, P v) in extended precision: residuals are exact enough that only cond(W0) times 1e-19 remains."""
+    """(W0^{+T} v, P v) in extended precision: the residual W0 P v = 0 is formed there, so that cond(W0) times 1e-19 remains."""
     w0 = factor.w0.astype(np.longdouble)
-    lifted = np.zeros(len(w0), dtype=np.longdouble)
-    remainder = v.astype(np.longdouble)
+    lifted = factor.lift(v.astype(np.float64)).astype(np.longdouble)
     for _ in range(5):
-        lifted = lifted + factor.lift(remainder.astype(np.float64))
-        remainder = v - lifted @ w0
-    return lifted, remainder
+        lifted = lifted + factor.solve_gram((w0 @ (v - lifted @ w0)).astype(np.float64))
+    return lifted, v - lifted @ w0
 
 
 def _gradient(problem: AnalysisL1, cases: list[_Case], solution: Array, duals: Array) -> Array:
@@ -133,6 +133,8 @@ def _gradient(problem: AnalysisL1, cases: list[_Case], solution: Array, duals: A
     h = np.zeros((len(cases), duals.shape[-1]), dtype=np.longdouble)
     v = np.zeros_like(g)
     for index, case in enumerate(cases):
+        if case.status == "zero":
+            continue
         lifted, v[index] = _lift_refined(case.dual.factor, g[index])
         h[index, case.dual.signs == 0] = lifted
     if solution.ndim == 1:

@@ -12,6 +12,7 @@ BOUND = 1e-9  # a dual within this share of beta counts as bound before verifica
 SLACK = 1e-10  # relative violation of the optimality conditions that verification still accepts as rounding
 CONDITION = 1e-10  # below this reciprocal condition of W0 W0^T, normal equations are not used
 RANK = 1e-10  # singular values below this share of the largest count as zero
+HIDDEN = 1e-9  # a bound row with |w_i x*| below this share of |w_i| |y| may be a zero row at a vertex of the dual face
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,16 @@ class RowFactor:
         """W0^{+T} v for v of shape (n,) or (n, r), once refined: the error grows with cond(W0), not with its square."""
         if self.pseudo_inverse is not None:
             return self.pseudo_inverse @ v
+        solution = self.solve_gram(self.w0 @ v)
+        return solution + self.solve_gram(self.w0 @ (v - self.w0.T @ solution))
+
+    def solve_gram(self, r: Array) -> Array:
+        """(W0 W0^T)^+ r for r of shape (m,) or (m, s)."""
+        if self.pseudo_inverse is not None:
+            return self.pseudo_inverse @ (self.pseudo_inverse.T @ r)
         from scipy.linalg.lapack import dpotrs
 
-        if not len(self.w0):
-            return np.zeros((0, *v.shape[1:]))
-        solution = dpotrs(self.cholesky, self.w0 @ v, lower=1)[0]
-        return solution + dpotrs(self.cholesky, self.w0 @ (v - self.w0.T @ solution), lower=1)[0]
+        return dpotrs(self.cholesky, r, lower=1)[0] if len(r) else np.zeros_like(r)
 
 
 @dataclass(frozen=True)
@@ -91,20 +96,34 @@ def _daqp(w: Array, y: Array, beta: float) -> tuple[Array, int]:
 
 
 def _polish(w: Array, y: Array, beta: float, z: Array, iterations: int) -> DualSolution | None:
-    """The solution that the pattern of z implies, or None where it breaks the optimality conditions."""
+    """The solution that the pattern of z implies, or None where it breaks the optimality conditions.
+
+    Where the zero rows are dependent, z is not unique and may be a vertex of their dual face: bound on some of them. Those
+    have w_i x* = 0 and join W0, since the gradient needs the projector of all zero rows.
+    """
     signs = np.where(np.abs(z) >= beta * (1 - BOUND), np.sign(z), 0.0)
+    solution = _implied(w, y, beta, z, signs, iterations)
+    if solution is None:
+        return None
+    hidden = (signs != 0) & (np.abs(w @ solution.x) <= HIDDEN * np.linalg.norm(w, axis=1) * np.linalg.norm(y))
+    if not hidden.any() or RowFactor.of(w[hidden | (signs == 0)]).full_rank:
+        return solution
+    return _implied(w, y, beta, z, np.where(hidden, 0.0, signs), iterations) or solution
+
+
+def _implied(w: Array, y: Array, beta: float, z: Array, signs: Array, iterations: int) -> DualSolution | None:
+    """The solution of the linear system of a pattern, or None where it breaks the optimality conditions."""
     free, bound = signs == 0, signs != 0
     factor = RowFactor.of(w[free])
     q = y - beta * (signs[bound] @ w[bound])
     z_free = factor.lift(q)
     x = q - z_free @ factor.w0
-    if np.abs(z_free).max(initial=0.0) > beta * (1 + SLACK) and not factor.full_rank:
-        z_free = z[free]  # on dependent rows the minimum-norm dual may leave the box although z is in it
-        x_box = q - z_free @ factor.w0
-        if np.abs(x - x_box).max() > 1e-8 * np.abs(y).max():
+    if np.abs(z_free).max(initial=0.0) > beta * (1 + SLACK):
+        if factor.full_rank:
             return None
-    elif np.abs(z_free).max(initial=0.0) > beta * (1 + SLACK):
-        return None
+        z_free = z[free]  # on dependent rows the minimum-norm dual may leave the box although z is in it
+        if np.abs(x - (q - z_free @ factor.w0)).max() > 1e-8 * np.abs(y).max():
+            return None
     slope = signs[bound] * (w[bound] @ x)
     if slope.min(initial=0.0) < -SLACK * np.abs(w).max() * np.linalg.norm(y):
         return None

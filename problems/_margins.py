@@ -29,7 +29,8 @@ def kink_distance(w: Array, beta: float, dual: DualSolution) -> float:
     outside_slope = np.sqrt(np.maximum(squared, 0.0))
     margins, slopes = np.concatenate([inside, outside]), np.concatenate([inside_slope, outside_slope])
     moving = slopes > 0
-    return float(np.min(margins[moving] / slopes[moving], initial=np.inf))
+    distances: list[float] = (margins[moving] / slopes[moving]).tolist()
+    return min(distances, default=np.inf)
 
 
 def rho(w: Array, y: Array, beta: float, dual: DualSolution) -> float:
@@ -52,7 +53,7 @@ def rho(w: Array, y: Array, beta: float, dual: DualSolution) -> float:
         on_z = r * (norm / t**2 + box / t)
         return bool((outside > on_a).all() and (inside > on_z).all())
 
-    low, high = 0.0, float(min(sigma, np.linalg.norm(w)))
+    low, high = 0.0, min(sigma, float(np.linalg.norm(w)))
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if keeps(middle) else (low, middle)

@@ -25,8 +25,8 @@ REFERENCE_STATUSES = ("zero", "proven", "bounded", "unproven", "undecided", "kin
 class Reference:
     """The gradient that judges all others, with what is known about it.
 
-    status: zero (x* = 0 around theta, so the gradient is 0), proven, bounded, unproven (float64, refined), undecided, or
-    kink (no gradient exists; `reason` says why). `grad` is None where no gradient exists or none could be decided.
+    status: zero (x* is constant around theta, so the gradient is 0), proven, bounded, unproven (float64, refined),
+    undecided, or kink (no gradient exists; `reason` says why). `grad` is None where no gradient exists or none could be decided.
     `radius` bounds the relative error of `grad` (NaN: no bound). The margins are those of the worst signal of a batch:
     kink_distance (first-order Frobenius distance in W to the nearest kink), rho (radius in which the sign pattern cannot
     change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0.

@@ -40,7 +40,7 @@ BETA_RULES: dict[tuple[str, str], tuple[float, str]] = {
 def draw(
     n: int, sigma: float, seed: int, operator: str, signal: str, batch: int | None, beta: float | None
 ) -> tuple[Array, Array, Array, float]:
-    """(W, y, target, beta); independent streams for operator, signals and noise, so that a change of sigma moves nothing else."""
+    """(W, y, target, beta) from independent streams for operator, signals and noise, so that sigma moves nothing else."""
     _check(n, sigma, operator, signal, batch)
     if beta is None:
         beta = default_beta(operator, signal, sigma)

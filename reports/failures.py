@@ -15,16 +15,18 @@ from results.record import STATUSES
 
 
 def statuses(study: Study) -> Table:
-    """Cells of every status, by label."""
-    counts = pd.crosstab(study.frame.label, study.frame.status)
+    """Cells of every status: a line a headline label, and one for all other settings of a method together."""
+    frame = study.frame
+    lines = frame.label.where(frame.headline, frame.method + ", other settings")
+    counts = pd.crosstab(lines.astype(str), frame.status)
     shown = [status for status in reversed(STATUSES) if status in counts]
     order = {label: rank for rank, label in enumerate(study.labels)}
-    lines = [
+    rows = [
         [str(label), *map(_count, counts.loc[label, shown].tolist())]
         for label in sorted(counts.index, key=lambda label: (order.get(label, len(order)), label))
     ]
-    note = "Every planned cell, time and memory pass together, ladder settings included."
-    return text.table("Statuses", ("method", *shown), lines, note)
+    note = "Every planned cell, time and memory pass together. Other settings: the ladder over the knob of the method."
+    return text.table("Statuses", ("method", *shown), rows, note)
 
 
 def reasons(study: Study) -> Table:
@@ -37,9 +39,7 @@ def reasons(study: Study) -> Table:
         [row.status, row.label, _count(row.cells), row.reason or "no reason given"]
         for row in groups.sort_values(["rank", "label", "reason"]).itertuples()
     ]
-    return text.table(
-        "Cells that are not ok", ("status", "method", "cells", "reason"), lines, "Reasons cut at 160 characters."
-    )
+    return text.table("Cells that are not ok", ("status", "method", "cells", "reason"), lines, "Reasons cut at 160 characters.")
 
 
 def _count(value: Any) -> Cell:
@@ -85,7 +85,7 @@ def noise(study: Study) -> Table:
         "Canary: time of a fixed kernel beside each cell, relative to its best in the run; 1: an undisturbed machine. "
         "Noisy cells are flagged, not removed. Spread: median of MAD / median over the cells."
     )
-    return text.table("Noise", columns, lines, note)
+    return text.table("Canary and flags", columns, lines, note)
 
 
 def _noise_row(run: str, host: str, rows: pd.DataFrame) -> list[Cell | str]:
@@ -105,14 +105,20 @@ def catalogue(study: Study) -> Table:
             str(about.get("formula", "")),
             str(about.get("knob", "")) or text.ABSENT,
             str(about.get("batching", "")),
-            _tolerance(about.get("tolerance")),
+            _promise(study.frame.loc[study.frame.label == label, "tolerance"]),
             str(about.get("citation", "")),
         ]
         for label, about in ((label, study.methods.get(label, {})) for label in study.labels)
     ]
     columns = ("method", "family", "formula", "knob", "batches", "promises", "source")
-    return text.table("Methods", columns, lines, "Promises: the relative error it may be held to; none: no promise.")
+    return text.table(
+        "What the methods are",
+        columns,
+        lines,
+        "Promises: the relative error it may be held to, the median over its cells; none: no promise.",
+    )
 
 
-def _tolerance(value: object) -> str:
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value or "none")
+def _promise(tolerances: pd.Series) -> str:
+    value = middle(tolerances)
+    return f"{value:g}" if math.isfinite(value) else "none"

@@ -71,7 +71,7 @@ DRAWINGS = (
     Drawing("time-sigma", "level", "Time over sigma", SWEEP, partial(sweeps.over, axis="sigma", column="seconds")),
     Drawing("grid-time", "grid", "Time over n and sigma", HEAT, partial(sweeps.heat, column="seconds")),
     Drawing("grid-error", "grid", "Error over n and sigma", HEAT, partial(sweeps.heat, column="error")),
-    Drawing("profile", "profile", "Performance profiles", PROFILE, fronts.profiles),
+    Drawing("profile", "profile", "Time to reach an error, relative to the best", PROFILE, fronts.profiles),
 )  # fmt: skip
 
 

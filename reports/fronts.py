@@ -27,9 +27,7 @@ def settings(study: Study, column: str = "seconds") -> pd.DataFrame:
     rows = select.ladders(study, measure)
     if column == "peak_bytes":
         rows = rows[~(rows.peak_bytes < rows.floor_bytes)]
-    found = [
-        group.assign(where=where, cost=group[column].astype(float) * unit) for where, group in select.instances(rows)
-    ]
+    found = [group.assign(where=where, cost=group[column].astype(float) * unit) for where, group in select.instances(rows)]
     if not found:
         return pd.DataFrame(columns=["where", "line", "label", "family", "knob_value", "cost", "error"])
     points = pd.concat(found).dropna(subset=["cost", "error"])
@@ -52,13 +50,8 @@ def overview(study: Study, column: str = "seconds") -> Figure | str:
         _front(axis, here)
         _label(axis, where, column)
     front = Line2D([], [], color="black", lw=3.5, alpha=0.35, label="Pareto front")
-    legend(figure, study, _headline_lines(study, points), [front])
+    legend(figure, study, set(points.line), [front])
     return figure
-
-
-def _headline_lines(study: Study, points: pd.DataFrame) -> list[str]:
-    lines = set(points.line)
-    return [label for label in study.labels if label in lines]
 
 
 def by_family(study: Study, column: str = "seconds") -> Figure | str:

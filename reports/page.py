@@ -62,9 +62,7 @@ def sections(study: Study, drawn: Sequence[Drawn]) -> list[Section]:
         Section("grid", "n and sigma"),
         Section("profile", "Performance profiles"),
         Section("ratios", "Ratios", "", (tables.ratios(study),)),
-        Section(
-            "failures", "Failures", "", (failures.statuses(study), failures.reasons(study), failures.unjudged(study))
-        ),
+        Section("failures", "Failures", "", (failures.statuses(study), failures.reasons(study), failures.unjudged(study))),
         Section("noise", "Noise of the machine", "", (failures.noise(study),)),
         Section("methods", "Methods", "", (failures.catalogue(study),)),
     )
@@ -75,14 +73,14 @@ def sections(study: Study, drawn: Sequence[Drawn]) -> list[Section]:
 
 
 def facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The environment flattened: nested keys joined by a dot, in the order of the file."""
-    flat: list[tuple[str, str]] = []
-    for key, value in environment.items():
-        if isinstance(value, Mapping):
-            flat += [(f"{key}.{inner}", shown) for inner, shown in facts(value)]
-        else:
-            flat.append((key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
-    return flat
+    """The environment in short lines: what is nested (the versions) stands on one."""
+    return [(key, _line(value)) for key, value in environment.items()]
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_line(inner)}" for key, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def reading() -> list[str]:

@@ -72,7 +72,7 @@ FAMILIES = (
     "closed form",
     "autodiff of the closed form",
     "unrolling",
-    "smoothing + IFT",
+    "smoothing + implicit differentiation",
     "cone program",
     "finite differences",
     "user",
@@ -87,7 +87,10 @@ def family_rank(family: str) -> tuple[int, str]:
 def load(runs: Sequence[Run]) -> Study:
     """All rows of the runs with the derived columns."""
     methods = {label: about for run in runs for label, about in run.methods.items()}
-    frames = [frame for run in runs if len(frame := run.frame())]
+    names = [run.name for run in runs]
+    # Two folders of one name are two runs all the same.
+    unique = [name if names.count(name) == 1 else f"{name} ({rank + 1})" for rank, name in enumerate(names)]
+    frames = [frame.assign(run=name) for name, run in zip(unique, runs, strict=True) if len(frame := run.frame())]
     if not frames:
         return Study(_derive(runs[0].frame(), methods), methods)
     return Study(_derive(pd.concat(frames, ignore_index=True), methods), methods)
@@ -163,13 +166,14 @@ def ladders(study: Study, measure: str = "time") -> pd.DataFrame:
     frame = study.frame[study.frame.measure == measure]
     line = ["method", "fixed"]
     values = frame.groupby([*INSTANCE, *line], dropna=False).knob_value.nunique().rename("values").reset_index()
-    swept = (
-        frame.loc[~frame.headline, INSTANCE] if not frame.headline.all() else values.loc[values["values"] > 2, INSTANCE]
-    )
+    swept = frame.loc[~frame.headline, INSTANCE] if not frame.headline.all() else values.loc[values["values"] > 2, INSTANCE]
     rows = frame.merge(swept.drop_duplicates(), on=INSTANCE)
     if rows.empty:
         return rows.assign(line=pd.Series(dtype=str))
-    names = {key: min(group, key=lambda label: (len(label), label)) for key, group in frame.groupby(line).label}
+    chosen = set(study.labels)
+    names = {
+        key: min(group, key=lambda label: (label not in chosen, len(label), label)) for key, group in frame.groupby(line).label
+    }
     keys = zip(rows.method, rows.fixed, strict=True)
     return rows.assign(line=[names[key] for key in keys])
 
@@ -199,7 +203,5 @@ def situation(frame: pd.DataFrame, without: Sequence[str] = ()) -> str:
     for name in [name for name in INSTANCE if name not in without]:
         values = sorted(frame[name].dropna().unique())
         if values:
-            parts.append(
-                f"{name} {', '.join(value or '-' if isinstance(value, str) else f'{value:g}' for value in values)}"
-            )
+            parts.append(f"{name} {', '.join(value or '-' if isinstance(value, str) else f'{value:g}' for value in values)}")
     return "; ".join([*parts, f"{frame.seed.nunique()} seed(s)"])

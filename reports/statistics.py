@@ -57,9 +57,7 @@ def paired_ratio(base: Sequence[Any], head: Sequence[Any], seed: int = 0, draws:
     if len(pairs) == 1 and max(pairs[0][0].size, pairs[0][1].size) == 1:
         return Estimate(float(ratios[0]), blocks=1)
     generator = np.random.default_rng(seed)
-    within = np.stack(
-        [_resampled_medians(h, generator, draws) / _resampled_medians(b, generator, draws) for b, h in pairs]
-    )
+    within = np.stack([_resampled_medians(h, generator, draws) / _resampled_medians(b, generator, draws) for b, h in pairs])
     picked = generator.integers(len(pairs), size=(len(pairs), draws))
     low, high = np.percentile(np.median(np.take_along_axis(within, picked, axis=0), axis=0), [2.5, 97.5])
     return Estimate(float(np.median(ratios)), float(low), float(high), len(pairs))

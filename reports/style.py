@@ -91,9 +91,12 @@ def legend(figure: Figure, study: Study, labels: Iterable[str], extra: Sequence[
     handles: list[Line2D] = list(extra)
     for family in families(study):
         members = [label for label in _members(study, family) if label in shown]
+        members += sorted(label for label in shown - set(study.labels) if study.family(label) == family)
         if members:
             handles.append(Line2D([], [], linestyle="none", label=f"$\\bf{{{_bold(family)}}}$"))
             handles += [handle(label, looks[label]) for label in members]
+    # Constrained layout widens for a legend but does not heighten: the last names would be cut off.
+    figure.set_figheight(max(figure.get_figheight(), 0.19 * len(handles) + 0.3))
     figure.legend(handles=handles, loc="outside right upper", frameon=False, handlelength=3.2)
 
 

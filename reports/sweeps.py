@@ -33,7 +33,7 @@ def over(study: Study, axis: str, column: str) -> Figure | str:
     rows = select.sweep(source, axis)
     rows = rows[(rows[axis] > 0) & (rows[column] > 0)]
     if rows[axis].nunique() < 2:
-        return f"{NAMES[column]} over {axis}: measured at fewer than two values of {axis} on the same instances"
+        return f"{_bare(column)} over {axis}: measured at fewer than two values of {axis} on the same instances"
     rows = rows.assign(value=rows[column].astype(float) * UNITS.get(column, 1.0))
     shown = [family for family in families(study) if (rows.label.map(study.family) == family).any()]
     figure, axes = panels(len(shown), 4, 3.6, 4.6, sharex=True, sharey=True)
@@ -43,6 +43,10 @@ def over(study: Study, axis: str, column: str) -> Figure | str:
     for rank, place in enumerate(axes):
         place.set(xlabel=NAMES[axis], ylabel="" if rank % 4 else NAMES[column])
     return figure
+
+
+def _bare(column: str) -> str:
+    return NAMES[column].split(",")[0]
 
 
 def _panel(place: Axes, rows: pd.DataFrame, study: Study, family: str, axis: str) -> None:
@@ -87,7 +91,7 @@ def heat(study: Study, column: str) -> Figure | str:
     """One small n x sigma map a method, one logarithmic colour scale; hatched: planned, not answered."""
     rows = select.grid(study.headline)
     if rows.empty or not (rows[column] > 0).any():
-        return f"{NAMES[column]} over n x sigma: no grid of at least two n and two sigma was measured"
+        return f"{_bare(column)} over n x sigma: no grid of at least two n and two sigma was measured"
     rows = rows.assign(value=rows[column].astype(float) * UNITS.get(column, 1.0))
     labels = [label for label in study.labels if label in set(rows.label)]
     figure, axes = panels(len(labels), 5, 2.5, 2.15, sharex=True, sharey=True)

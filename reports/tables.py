@@ -35,10 +35,10 @@ def headline(study: Study) -> Table:
         "Errors are relative to the reference gradient; 'at floor': below the radius of the reference or 1e-16; "
         "forward error: |x - x*| / |x*|; "
         "peak memory is measured in a pass of its own, at the nearest n it had (in brackets where another); ok: cells "
-        "with status ok of cells planned; verified: error within the method's own promise, of the cells with one. "
+        "with status ok of cells planned (of a slow method fewer may be); verified: error within the method's own promise, of the cells with one. "
         + DAGGER
     )
-    return text.table("Headline", HEADLINE, lines, note)
+    return text.table("All methods", HEADLINE, lines, note)
 
 
 def _headline_row(study: Study, label: str, rows: pd.DataFrame) -> list[Cell]:
@@ -105,9 +105,7 @@ def _judgeable(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _by_label(rows: pd.DataFrame) -> pd.DataFrame:
     """A line per setting; one cell without an answer or a reference makes the setting reach nothing."""
-    return rows.groupby("label").agg(
-        seconds=("seconds", "median"), error=("error", lambda errors: errors.max(skipna=False))
-    )
+    return rows.groupby("label").agg(seconds=("seconds", "median"), error=("error", lambda errors: errors.max(skipna=False)))
 
 
 def _cost(settings: pd.DataFrame, target: float) -> Cell:
@@ -133,18 +131,14 @@ def exponents(study: Study) -> Table:
         "residual bootstrap. Overheads flatten the start of a curve: p is that of this range, not of the algorithm. "
         "Memory below the floor of the meter is left out."
     )
-    return text.table(
-        "Scaling exponents in n", ("method", "time [95 % CI]", "memory [95 % CI]", "n of the fit"), lines, note
-    )
+    return text.table("Scaling exponents in n", ("method", "time [95 % CI]", "memory [95 % CI]", "n of the fit"), lines, note)
 
 
 def memory(study: Study) -> pd.DataFrame:
     """Memory rows of headline labels whose peak stands above the floor of the meter."""
     frame = study.frame
     rows = frame[frame.headline & (frame.measure == "memory")]
-    return rows.assign(
-        peak_bytes=rows.peak_bytes.astype(float).where(~(rows.peak_bytes < rows.floor_bytes) & rows.answered)
-    )
+    return rows.assign(peak_bytes=rows.peak_bytes.astype(float).where(~(rows.peak_bytes < rows.floor_bytes) & rows.answered))
 
 
 def _fits(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:
@@ -175,9 +169,7 @@ def _paired(rows: pd.DataFrame, label: str, to: str) -> pd.DataFrame:
     samples: list[Any] = [taken or [total] for taken, total in zip(timed.samples_s, timed.seconds, strict=True)]
     timed = timed.assign(samples=pd.Series(samples, index=timed.index, dtype=object))
     columns = [*PAIR, "samples", "seconds", "total_low_s", "total_high_s"]
-    return timed.loc[timed.label == label, columns].merge(
-        timed.loc[timed.label == to, columns], on=PAIR, suffixes=("", "_to")
-    )
+    return timed.loc[timed.label == label, columns].merge(timed.loc[timed.label == to, columns], on=PAIR, suffixes=("", "_to"))
 
 
 def ratios(study: Study) -> Table:

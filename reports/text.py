@@ -42,10 +42,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], not
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """1234.5 -> 1,234; 0.012345 -> 0.0123; very small ones as 1.23e-07."""
+    """1234.5 -> 1,234; 0.012345 -> 0.0123; very small and very large ones as 1.23e-07."""
     if not math.isfinite(value):
         return ABSENT
-    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def number(value: float, digits: int = 3) -> Cell:

@@ -42,14 +42,12 @@ KINDS = (
     Kind("blorc-sparse", "closed form", 1.1e-7, 1.4, 1e-14),
     Kind("closed-form-torch", "autodiff of the closed form", 3e-7, 1.6, 1e-13),
     Kind("closed-form-jax", "autodiff of the closed form", 2.5e-7, 1.6, 1e-13),
-    Kind(
-        "unrolled-fista-torch", "unrolling", 5e-6, 1.2, 1e-3, "iterations", 500, (10, 30, 100, 300, 1000, 3000, 10000)
-    ),
+    Kind("unrolled-fista-torch", "unrolling", 5e-6, 1.2, 1e-3, "iterations", 500, (10, 30, 100, 300, 1000, 3000, 10000)),
     Kind("unrolled-fista-jax", "unrolling", 3e-6, 1.2, 1e-3, "iterations", 500, (10, 30, 100, 300, 1000, 3000, 10000)),
     Kind("unrolled-admm-torch", "unrolling", 6e-6, 1.3, 1e-4, "iterations", 500, (10, 100, 1000, 10000)),
     Kind("unrolled-cp-torch", "unrolling", 6e-6, 1.25, 1e-4, "iterations", 500, (10, 100, 1000, 10000)),
-    Kind("smoothed-ift-torch", "smoothing + IFT", 4e-7, 2.0, 1e-2, "eps", 1e-3, (1e-1, 1e-2, 1e-4, 1e-5)),
-    Kind("smoothed-ift-jax", "smoothing + IFT", 3e-7, 2.0, 1e-2, "eps", 1e-3, (1e-1, 1e-2, 1e-4, 1e-5)),
+    Kind("smoothed-ift-torch", "smoothing + implicit differentiation", 4e-7, 2.0, 1e-2, "eps", 1e-3, (1e-1, 1e-2, 1e-4, 1e-5)),
+    Kind("smoothed-ift-jax", "smoothing + implicit differentiation", 3e-7, 2.0, 1e-2, "eps", 1e-3, (1e-1, 1e-2, 1e-4, 1e-5)),
     Kind("cvxpylayers-torch", "cone program", 3e-5, 1.6, 1e-5, "tolerance", 1e-4, (1e-2, 1e-6, 1e-8)),
     Kind("cvxpylayers-torch(tolerance=1e-10)", "cone program", 6e-5, 1.6, 1e-9, "tolerance", 1e-10),
     Kind("cvxpylayers-jax", "cone program", 3.4e-5, 1.6, 1e-5, "tolerance", 1e-4, (1e-2, 1e-6, 1e-8)),
@@ -68,16 +66,12 @@ def steps(kind: Kind) -> Iterator[Kind]:
     """The method at the other values of its knob: cost and error follow it."""
     for value in kind.ladder:
         ratio = value / kind.value
-        factor, error = (
-            (ratio, kind.error / ratio**2) if kind.knob == "iterations" else (ratio**-0.1, kind.error * ratio)
-        )
+        factor, error = (ratio, kind.error / ratio**2) if kind.knob == "iterations" else (ratio**-0.1, kind.error * ratio)
         label = f"{kind.method}({kind.knob}={value:g})"
         yield kind._replace(label=label, cost=kind.cost * factor, error=min(max(error, 1e-15), 1.0), value=value)
 
 
-def planned(
-    kind: Kind, measure: str = "time", n: int = 64, sigma: float = 0.1, seed: int = 0, operator: str = "tv"
-) -> Planned:
+def planned(kind: Kind, measure: str = "time", n: int = 64, sigma: float = 0.1, seed: int = 0, operator: str = "tv") -> Planned:
     knobs = {kind.knob: kind.value} if kind.knob else {}
     return Planned(
         measure=measure, method=kind.method, label=kind.label, family=kind.family, knobs=json.dumps(knobs),
@@ -131,15 +125,11 @@ def plan() -> list[tuple[Kind, Planned]]:
         for operator in ("identity", "tv", "dct", "random"):
             pairs += [(kind, planned(kind, operator=operator, seed=seed)) for seed in range(3)]
         pairs += [(kind, planned(kind, n=n, seed=seed)) for n in (16, 32, 128, 256) for seed in range(2)]
-        pairs += [
-            (kind, planned(kind, sigma=sigma, seed=seed)) for sigma in (0.01, 0.03, 0.3, 1.0) for seed in range(2)
-        ]
+        pairs += [(kind, planned(kind, sigma=sigma, seed=seed)) for sigma in (0.01, 0.03, 0.3, 1.0) for seed in range(2)]
         pairs += [(kind, planned(kind, n=n, sigma=sigma)) for n in (16, 256) for sigma in (0.01, 1.0)]
         pairs += [(kind, planned(kind, "memory", n=n)) for n in (64, 256, 1024)]
         for step in steps(kind):
-            pairs += [
-                (step, planned(step, operator=operator, seed=seed)) for operator in ("tv", "dct") for seed in range(2)
-            ]
+            pairs += [(step, planned(step, operator=operator, seed=seed)) for operator in ("tv", "dct") for seed in range(2)]
     return pairs
 
 
@@ -164,17 +154,13 @@ ENVIRONMENT = {
 Edit = Callable[[Planned, Measured], Measured | None]
 
 
-def build(
-    path: Path, edit: Edit | None = None, pairs: list[tuple[Kind, Planned]] | None = None, version: str = "1"
-) -> Run:
+def build(path: Path, edit: Edit | None = None, pairs: list[tuple[Kind, Planned]] | None = None, version: str = "1") -> Run:
     """A run folder with the whole plan; `edit` changes a result, or leaves its cell out of the records (None)."""
     pairs = plan() if pairs is None else pairs
     versions = VERSIONS | {"dargmin": version}
     keyed = [(cell.key(versions), kind, cell) for kind, cell in pairs]
     cells = {key: cell for key, _, cell in keyed}
-    run = Run.create(
-        path, cells, ENVIRONMENT, about([kind for kind, _ in pairs]), {"preset": "synthetic", "seeds": [0, 1, 2]}
-    )
+    run = Run.create(path, cells, ENVIRONMENT, about([kind for kind, _ in pairs]), {"preset": "synthetic", "seeds": [0, 1, 2]})
     lines = []
     for index, (key, kind, cell) in enumerate(keyed):
         result = measured(kind, cell, index)
@@ -188,9 +174,7 @@ def build(
 def small(labels: tuple[str, ...] = ("blorc", "cvxpylayers-torch")) -> list[tuple[Kind, Planned]]:
     """A plan of a few cells: two methods, two operators, two seeds, and the memory pass."""
     kinds = [kind for kind in KINDS if kind.label in labels]
-    pairs = [
-        (kind, planned(kind, operator=op, seed=seed)) for kind in kinds for op in ("tv", "dct") for seed in range(2)
-    ]
+    pairs = [(kind, planned(kind, operator=op, seed=seed)) for kind in kinds for op in ("tv", "dct") for seed in range(2)]
     return pairs + [(kind, planned(kind, "memory", n=256)) for kind in kinds]
 
 

@@ -77,11 +77,20 @@ def test_bounded_least_squares_agrees(operator: str, n: int) -> None:
         np.testing.assert_allclose(x, by_bvls(problem.theta, problem.y, problem.beta), atol=1e-8)  # bvls stops near 1e-10
 
 
+@pytest.mark.parametrize("seed", range(2, 402, 4))
+def test_bound_duals_on_dependent_zero_rows_are_told_from_nonzero_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, y = np.roll(np.eye(8), 1, axis=1) - np.eye(8), rng.standard_normal(8)
+    dual = solve(w, y, 10 ** rng.uniform(-1, 0.5))  # z may be a vertex of the dual face: on some seeds it is
+    assert np.array_equal(dual.signs == 0, np.abs(w @ dual.x) < 1e-9)
+    assert dual.factor.full_rank == (not (dual.signs == 0).all())
+
+
 @pytest.mark.parametrize("operator", ["identity", "random-2n", "filters"])
 def test_a_huge_beta_gives_zero(operator: str) -> None:
     problem = AnalysisL1.draw(n=16, operator=operator, beta=1e6)
     x = check(problem.theta, problem.y, 1e6)
-    assert np.abs(x).max() < 1e-13 * np.abs(problem.y).max() * 1e2  # rounding times a condition number below 100
+    assert np.abs(x).max() < 1e-11 * np.abs(problem.y).max()  # rounding times a condition number below 1e4
 
 
 def test_a_huge_beta_keeps_the_kernel() -> None:

@@ -191,9 +191,7 @@ def test_fitted_exponents(study: Study) -> None:
 def test_cost_to_reach_is_the_cheapest_rung(study: Study) -> None:
     rows = {(row[0].text, row[1].text): row for row in tables.reach(study).rows}
     fista = rows["tv", "unrolled-fista-jax"]
-    assert fista[2].order == pytest.approx(
-        3e-6 * 64**1.2 / 500 * 300 * 1e3, rel=0.05
-    )  # 1e-2 is reached at 300 iterations
+    assert fista[2].order == pytest.approx(3e-6 * 64**1.2 / 500 * 300 * 1e3, rel=0.05)  # 1e-2 is reached at 300 iterations
     assert fista[-1].text == "not reached"
     assert rows["tv", "moreau"][2].text == "not reached"
 
@@ -222,7 +220,7 @@ def test_nothing_planned_disappears(study: Study) -> None:
     counted = statuses(study)
     cells = sum(int(cell.order) for row in counted.rows for cell in row[1:])
     assert cells == len(study.frame)
-    assert {row[0].text for row in counted.rows} == set(study.frame.label)
+    assert {row[0].text for row in counted.rows} >= set(_runs.HEADLINE)
     failed = sum(int(row[2].order) for row in reasons(study).rows)
     assert failed == (study.frame.status != "ok").sum() > 0
 
@@ -238,11 +236,18 @@ def test_kinks_and_zero_gradients_have_a_table_of_their_own(study: Study) -> Non
 def test_findings_are_computed(study: Study) -> None:
     said = " ".join(findings(study))
     assert "blorc-warm is the fastest" in said
-    assert re.search(
-        r"cvxpylayers-torch at its default settings takes [\d.,]+ \[[\d.,]+, [\d.,]+\] times as long", said
-    )
+    assert re.search(r"cvxpylayers-torch at its default settings takes [\d.,]+ \[[\d.,]+, [\d.,]+\] times as long", said)
     assert "Silently wrong:" in said and "cvxpylayers-torch (" in said
     assert "moreau, qp-layer" in said
+
+
+def test_a_claim_without_a_promise_is_silently_wrong_above_a_hundredth(tmp_path: Path) -> None:
+    said = []
+    for error in (0.009, 0.011):
+        edit = _runs.edited(converged=True, verified=None, error_rel=error)
+        said.append(" ".join(findings(load([_runs.build(tmp_path / str(error), edit, _runs.small(("blorc",)))]))))
+    assert "Silently wrong" not in said[0] and "No claim of convergence came with" in said[0]
+    assert "Silently wrong: 4 of 4 cells" in said[1] and "blorc (4)" in said[1]
 
 
 # Pages
@@ -353,11 +358,39 @@ def test_a_plan_without_cells_is_reported(tmp_path: Path) -> None:
 
 
 def test_two_runs_stand_in_one_report(tmp_path: Path) -> None:
-    pair = [
-        _runs.build(tmp_path / name, pairs=_runs.small((label,))) for name, label in (("a", "blorc"), ("b", "mine"))
-    ]
+    pair = [_runs.build(tmp_path / name, pairs=_runs.small((label,))) for name, label in (("a", "blorc"), ("b", "mine"))]
     html = write_report(pair, tmp_path / "report").read_text()
     assert "dargmin: a, b" in html and "mine" in html
+
+
+def test_runs_of_one_name_are_not_paired_with_each_other(tmp_path: Path) -> None:
+    pair = [_runs.build(tmp_path / name / "run", pairs=_runs.small()) for name in ("a", "b")]
+    both = load(pair)
+    assert both.frame.run.nunique() == 2
+    assert tables.ratio(both.main, "cvxpylayers-torch", "blorc").blocks == 8
+
+
+def test_a_legend_shows_its_last_name(study: Study) -> None:
+    from reports.fronts import profiles
+    from reports.style import theme
+
+    with theme():
+        figure = profiles(study)
+        assert not isinstance(figure, str)
+        figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.y0 >= 0 and box.y1 <= figure.bbox.height
+    names = [entry.get_text() for entry in figure.legends[0].get_texts()]
+    assert set(_runs.HEADLINE) <= set(names)
+
+
+def test_a_method_looks_the_same_whatever_else_is_drawn_and_no_two_look_alike(study: Study) -> None:
+    from reports.style import styles
+
+    looks = styles(study)
+    assert len({looks[label] for label in _runs.HEADLINE}) == len(_runs.HEADLINE)
+    assert looks["unrolled-fista-torch(iterations=10)"] == looks["unrolled-fista-torch"]
+    assert styles(Study(study.frame[study.frame.n == 64], study.methods)) == looks
 
 
 def test_markup_in_a_reason_stays_text(tmp_path: Path) -> None:
@@ -366,8 +399,7 @@ def test_markup_in_a_reason_stays_text(tmp_path: Path) -> None:
     html = write_report([run], tmp_path / "report").read_text()
     assert "<script>alert" not in html and "&lt;script&gt;alert(1)" in html
     assert (
-        "&#124;" in (tmp_path / "report" / "report.md").read_text()
-        or "\\|" in (tmp_path / "report" / "report.md").read_text()
+        "&#124;" in (tmp_path / "report" / "report.md").read_text() or "\\|" in (tmp_path / "report" / "report.md").read_text()
     )
 
 

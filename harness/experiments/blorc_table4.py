@@ -236,9 +236,9 @@ def _sentences(rows: list[Row]) -> list[str]:
             f" {layer.error_reference:.0e}."
         )
         found.append(
-            f"- n = {n}: that BLORC is faster than autodiff {'reproduces' if fast else 'does not reproduce'} with the solve not"
-            f" counted ({paper.without_solve_ms:.2g} against {torch.without_solve_ms:.2g} ms); with the solve counted, 3000 ADMM"
-            f" iterations decide ({paper.total_ms:.3g} ms), and the cone layer takes {layer.total_ms:.3g} ms."
+            f"- n = {n}: BLORC faster than autodiff {'reproduces' if fast else 'does not reproduce'}, the"
+            f" solve not counted ({paper.without_solve_ms:.2g} against {torch.without_solve_ms:.2g} ms); with it, 3000"
+            f" ADMM iterations decide ({paper.total_ms:.3g} ms), and the cone layer takes {layer.total_ms:.3g} ms."
         )
     found.append(
         "- The papers switch between |x - y|^2 and 1/2 |x - y|^2. With the 1/2 and peak-1 signals most gradients at W = I are"

@@ -1,0 +1,197 @@
+"""The arrows between the folders, and which libraries may be imported where, read from the source with ast."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("problems", "methods", "harness", "results", "reports")
+
+# What each package may import of ours; problems <- methods <- harness -> results <- reports.
+ALLOWED = {
+    "problems": {"problems"},
+    "methods": {"methods", "problems"},
+    "harness": {"harness", "methods", "problems", "results"},
+    "results": {"results"},
+    "reports": {"reports", "results"},
+}
+TABLES = {"pandas": ("results", "reports"), "seaborn": ("reports",), "matplotlib": ("reports",)}
+HEAVY = {
+    *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp"),
+    *("optimistix", "lineax", "jaxopt", "proxsuite", "osqp", "qpax", "torchopt", "moreau"),
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported dotted name; `eager`: it happens when the module is imported."""
+
+    name: str
+    eager: bool
+
+    @property
+    def top(self) -> str:
+        return self.name.split(".")[0]
+
+
+def imports(source: str, package: str = "") -> Iterator[Import]:
+    """Every import of a source; relative ones are resolved against the dotted `package`."""
+    yield from _walk(ast.parse(source), package, True)
+
+
+def _walk(node: ast.AST, package: str, eager: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, eager) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = _base(child, package)
+            yield from (Import(f"{base}.{alias.name}", eager) for alias in child.names)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _walk(child, package, False)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            yield from _walk(ast.Module(child.body, []), package, False)
+            yield from _walk(ast.Module(child.orelse, []), package, eager)
+        else:
+            yield from _walk(child, package, eager)
+
+
+def _base(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])])
+
+
+def violations(path: str, source: str) -> list[str]:
+    """The broken rules of one file; `path` is relative to the root, such as methods/blorc.py."""
+    found = imports(source, ".".join(path.split("/")[:-1]))
+    return [f"{path}: {reason}: {entry.name}" for entry in found if (reason := _reason(path, entry))]
+
+
+def _reason(path: str, entry: Import) -> str:
+    package = path.split("/")[0]
+    allowed = ALLOWED[package] | ({"reports"} if path == "harness/cli.py" else set())
+    if entry.top in OURS and entry.top not in allowed:
+        return f"{package} must not import {entry.top}"
+    if entry.top in TABLES and package not in TABLES[entry.top]:
+        return f"only {' and '.join(TABLES[entry.top])} may import {entry.top}"
+    if entry.eager and entry.top in HEAVY:
+        return "imported at module level"
+    if entry.top == "tests" or entry.top.startswith("test_"):
+        return "nothing imports tests"
+    return "one method file imports another" if _crosses_methods(path, entry) else ""
+
+
+def _crosses_methods(path: str, entry: Import) -> bool:
+    """Method files share underscore modules and base.py only; __init__.py, which lists them, imports them all."""
+    parts = entry.name.split(".")
+    if entry.top != "methods" or not path.startswith("methods/") or path.endswith("__init__.py"):
+        return False
+    module = next((part for part in parts[1:] if part != "bilevel"), "")
+    own = Path(path).stem
+    return not (module.startswith("_") or module in ("base", own))
+
+
+def sources() -> list[Path]:
+    return sorted(path for package in OURS for path in (ROOT / package).rglob("*.py") if "runs" not in path.parts)
+
+
+def test_the_walk_sees_the_whole_source() -> None:
+    found = {path.relative_to(ROOT).as_posix() for path in sources()}
+    assert {"problems/algorithms/admm.py", "methods/blorc.py", "harness/cli.py", "results/store.py"} <= found
+    assert {path.split("/")[0] for path in found} == set(OURS)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_rule_is_broken(path: Path) -> None:
+    assert violations(path.relative_to(ROOT).as_posix(), path.read_text()) == []
+
+
+BROKEN = [
+    ("problems/x.py", "from methods import METHODS", "problems must not import methods"),
+    ("problems/x.py", "def f():\n    import methods.blorc", "problems must not import methods"),
+    ("problems/algorithms/x.py", "from ...results import Run", "problems must not import results"),
+    ("methods/x.py", "import harness.timing", "methods must not import harness"),
+    ("methods/x.py", "from results.record import Measured", "methods must not import results"),
+    ("methods/x.py", "if TYPE_CHECKING:\n    from reports import page", "methods must not import reports"),
+    ("harness/runner.py", "def f():\n    from reports import write_report", "harness must not import reports"),
+    ("results/x.py", "from problems.base import Array", "results must not import problems"),
+    ("results/x.py", "import harness", "results must not import harness"),
+    ("reports/x.py", "from methods import METHODS", "reports must not import methods"),
+    ("reports/x.py", "from problems import Problem", "reports must not import problems"),
+    ("reports/x.py", "from harness import presets", "reports must not import harness"),
+    ("methods/x.py", "from methods.blorc import Blorc", "one method file imports another"),
+    ("methods/x.py", "from methods import blorc", "one method file imports another"),
+    ("methods/x.py", "def f():\n    from .blorc import Blorc", "one method file imports another"),
+    ("methods/x.py", "import methods.blorc", "one method file imports another"),
+    ("methods/bilevel/x.py", "from methods.bilevel.maid import Maid", "one method file imports another"),
+    ("harness/x.py", "def f():\n    import pandas as pd", "only results and reports may import pandas"),
+    ("methods/x.py", "import pandas.api", "only results and reports may import pandas"),
+    ("results/x.py", "import seaborn as sns", "only reports may import seaborn"),
+    ("harness/x.py", "from matplotlib import pyplot", "only reports may import matplotlib"),
+    ("problems/x.py", "import torch", "imported at module level"),
+    ("reports/x.py", "from jax import numpy", "imported at module level"),
+    ("methods/x.py", "try:\n    import cvxpy\nexcept ImportError:\n    pass", "imported at module level"),
+    ("methods/x.py", "if True:\n    from cvxpylayers.torch import CvxpyLayer", "imported at module level"),
+    ("methods/x.py", "class A:\n    import diffcp", "imported at module level"),
+    ("harness/x.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import jax.numpy", "imported at module level"),
+    ("methods/x.py", "with f():\n    import torch.func", "imported at module level"),
+    ("harness/x.py", "from tests.conftest import x", "nothing imports tests"),
+]
+
+
+@pytest.mark.parametrize(("path", "source", "reason"), BROKEN)
+def test_every_rule_can_fail(path: str, source: str, reason: str) -> None:
+    (message,) = violations(path, source)
+    assert message.startswith(f"{path}: {reason}: ")
+
+
+KEPT = [
+    ("methods/x.py", "from methods.base import Gradient\nfrom methods import _conic\nfrom problems import Problem"),
+    ("methods/x.py", "def f():\n    import torch\n    return lambda: torch"),
+    ("methods/x.py", "if TYPE_CHECKING:\n    import torch"),
+    ("methods/__init__.py", "from methods.blorc import Blorc"),
+    ("methods/bilevel/maid.py", "from methods.bilevel._steps import armijo\nfrom methods.base import Gradient"),
+    ("harness/cli.py", "def report():\n    from reports import write_report"),
+    ("harness/x.py", "from results import Run\nfrom methods import METHODS\nfrom problems import PROBLEMS"),
+    ("reports/x.py", "import pandas as pd\nimport seaborn as sns\nfrom results import Run"),
+    ("results/x.py", "import pandas as pd\nfrom results.record import Measured"),
+    ("problems/algorithms/x.py", "from .base import Algorithm\nfrom ..base import Array"),
+]
+
+
+@pytest.mark.parametrize(("path", "source"), KEPT)
+def test_what_is_allowed_passes(path: str, source: str) -> None:
+    assert violations(path, source) == []
+
+
+def loaded(statement: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after the statement."""
+    code = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+def test_importing_methods_and_problems_loads_no_framework() -> None:
+    found = loaded("import methods, problems")
+    assert {"methods", "problems", "numpy"} <= found
+    assert not found & (HEAVY | set(TABLES))
+
+
+def test_the_command_line_loads_no_framework() -> None:
+    found = loaded("import harness.cli")
+    assert {"harness", "typer"} <= found
+    assert not found & (HEAVY | set(TABLES))
+
+
+def test_reports_need_no_framework() -> None:
+    found = loaded("import reports")
+    assert "reports" in found
+    assert not found & (HEAVY | {"problems", "methods", "harness"})

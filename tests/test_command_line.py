@@ -1,0 +1,183 @@
+"""The command line as a user runs it: help, wrong input, and each command once for real."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from results import Run
+
+COMMANDS = ("run", "report", "compare", "list", "reproduce", "tune-beta", "doctor")
+
+
+def dargmin(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "harness.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = dargmin(command, "--help")
+    assert done.returncode == 0
+    assert f"Example: dargmin {command}" in done.stdout
+
+
+WRONG = {
+    "--n abc": "--n must be whole numbers such as 16,36,64, got 'abc'",
+    "--n 3": "n must be at least 4, got 3",
+    "--n -4": "--n must not be negative",
+    "--sigma x": "--sigma must be numbers such as 0.02,0.1, got 'x'",
+    "--sigma 0": "sigma = 0 has no default beta",
+    "--sigma -1": "sigma must be a finite number >= 0",
+    "--sigma nan": "sigma must be a finite number >= 0",
+    "--seeds 5:2": "--seeds must be a range such as 0:5, got '5:2'",
+    "--operator nope": "--operator must be one of identity",
+    "--signal nope": "--signal must be one of piecewise-constant",
+    "--theta nope": "--theta must be one of dense",
+    "--knobs nope": "--knobs must be one of default, all, got 'nope'",
+    "--preset nope": "--preset must be one of smoke, default, paper, full, got 'nope'",
+    "--problem nope": "--problem must be one of AnalysisL1, got 'nope'",
+    "--method nope": "--method must be one of blorc",
+    "--method nope.py:M": "names the file nope.py, which does not exist",
+    "--method nope.py": "must look like path/to/file.py:MyMethod",
+    "--signal image-patches --n 20": "needs a square n",
+    "--timeout 0": "--timeout must be above 0",
+    "--budget -1": "--budget must be above 0",
+    "--memory-limit -1": "--memory-limit must be at least 0",
+    "--threads 1000": "--threads must be between 1 and",
+    "--foo": "No such option: --foo",
+    "--threads two": "two",
+    "--resume /nonexistent": "/nonexistent is not a run folder",
+    "--resume /nonexistent --n 16": "--resume goes on with the plan of the run",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_wrong_input_is_one_line_and_writes_nothing(arguments: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    where = [] if "--resume" in arguments else ["--out", str(out)]
+    done = dargmin("run", *arguments.split(), *where)
+    assert done.returncode == 2
+    assert WRONG[arguments] in done.stderr
+    assert len([line for line in done.stderr.splitlines() if not line.startswith("plan:")]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    done = dargmin("run", "--n", "16", "--method", "blorc", "--out", str(blocked / "run"))
+    assert done.returncode == 2
+    assert "give another --out" in done.stderr.splitlines()[-1]
+
+
+def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    done = dargmin("run", "--n", "16", "--method", "blorc", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "exists already" in done.stderr
+
+
+BROKEN = {
+    "import nothing_of_that_name\n": "cannot be imported: ModuleNotFoundError",
+    "def f(:\n": "cannot be imported: SyntaxError",
+    "M = 3\n": "must be a GradientMethod, got int",
+    "from methods import GradientMethod\nclass M(GradientMethod):\n    pass\n": "lacks name, prepare, unsupported",
+    "x = 1\n": "has no 'M'",
+}
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_broken_user_method_is_one_line(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(source)
+    done = dargmin("run", "--method", f"{path}:M", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert BROKEN[source] in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("arguments", [["report", "/nonexistent"], ["compare", "/nonexistent", "/nonexistent"]])
+def test_what_is_not_a_run_is_one_line(arguments: list[str]) -> None:
+    done = dargmin(*arguments)
+    assert done.returncode == 2
+    assert "is not a run folder" in done.stderr
+
+
+def test_help_and_list_load_no_framework() -> None:
+    code = "import sys; sys.argv = ['dargmin', '{}']; from harness.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    check = "assert not {{'torch', 'jax', 'cvxpy', 'pandas'}} & set(sys.modules)"
+    for command in ("--help", "list"):
+        subprocess.run([sys.executable, "-c", (code + check).format(command)], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_help_is_quick() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        dargmin("--help")
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 1.0  # about 0.15 s; the bound only catches a framework import
+
+
+def test_list_names_methods_and_reasons() -> None:
+    done = dargmin("list")
+    assert done.returncode == 0
+    assert "blorc-paper" in done.stdout
+    assert "(1) the printed formulas are for theta = W" in done.stdout
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
+    done = dargmin("run", "--preset", "default", "--dry-run", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0
+    assert "cells in" in done.stderr
+    assert "estimate: about" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("base", "head"):
+        done = dargmin(
+            "run", "--n", "16,36", "--method", "blorc", "--method", "cvxpylayers-torch", "--method", "fd-directional",
+            "--seeds", "1:3", "--budget", "0.2", "--out", str(folder / name),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"report: {folder / name / 'report' / 'index.html'}" in done.stdout.replace("\n", "")
+    return folder / "base", folder / "head"
+
+
+def test_a_run_ends_with_a_table_and_a_report(runs: tuple[Path, Path]) -> None:
+    page = (runs[0] / "report" / "index.html").read_text()
+    frame = Run.open(runs[0]).frame()
+    assert all(label in page for label in frame["label"])
+    assert set(frame["status"]) == {"ok"}
+
+
+def test_report_can_be_redrawn_elsewhere(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    done = dargmin("report", str(runs[0]), "--out", str(tmp_path / "again"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again" / "report.md").is_file()
+
+
+def test_compare_passes_alike_and_fails_on_a_worse_error(runs: tuple[Path, Path]) -> None:
+    alike = dargmin("compare", *map(str, runs), "--time-ratio", "20")  # errors and statuses are what is compared here
+    assert alike.returncode == 0, alike.stdout
+    lines = (runs[1] / "records.jsonl").read_text()
+    row = Run.open(runs[1]).frame().query("label == 'blorc'").iloc[0]
+    (runs[1] / "records.jsonl").write_text(lines.replace(repr(float(row["error_rel"])), "0.5"))
+    worse = dargmin("compare", *map(str, runs), "--time-ratio", "20")
+    assert worse.returncode == 1
+    assert "blorc" in worse.stdout
+
+
+def test_doctor_finds_the_libraries() -> None:
+    done = dargmin("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "cvxpylayers" in done.stdout

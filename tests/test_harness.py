@@ -1,0 +1,303 @@
+"""The harness: planning, every status, isolation, timing, memory, interruption and resumption."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import timing
+from harness.catalogue import select
+from harness.presets import DEFAULT, PRESETS, SMOKE
+from harness.sweeps import Sweep, instance, plan
+from methods import METHODS
+from methods.blorc import Blorc
+from problems import AnalysisL1
+from results import Run
+
+HERE = Path(__file__).parent
+MISBEHAVING = f"{HERE / '_methods.py'}:ALL"
+
+
+def dargmin(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, **options)  # type: ignore[call-overload]
+
+
+# Planning
+
+
+def test_a_plan_has_each_cell_once_small_n_first_and_memory_last() -> None:
+    cells = plan((Sweep(n=(36, 16)), Sweep(n=(16,)), Sweep(n=(16,), measure="memory")), (Blorc(),))
+    assert [(cell.measure, cell.n) for cell in cells] == [("time", 16), ("time", 36), ("memory", 16)]
+
+
+def test_knobs_all_adds_the_ladder() -> None:
+    fista = select(["unrolled-fista-torch"])
+    labels = [cell.label for cell in plan((Sweep(knobs="all"),), fista)]
+    assert len(labels) == len(set(labels)) == len({fista[0], *fista[0].ladder()})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_plans_every_method(preset: str) -> None:
+    planned = {cell.label for cell in plan(PRESETS[preset], METHODS)}
+    assert {method.label for method in METHODS} <= planned
+
+
+def test_headline_instances_of_the_default_preset_have_30_to_80_percent_zero_rows() -> None:
+    cells = {cell.block(): cell for cell in plan(DEFAULT, (Blorc(),)) if cell.n == 64 and cell.measure == "time"}
+    shares = {block: instance(cell).reference().zero_rows for block, cell in cells.items()}
+    assert {cell.operator for cell in cells.values()} == {"identity", "tv", "dct", "random"}
+    assert all(0.3 <= share <= 0.8 for share in shares.values()), shares
+
+
+def test_the_key_depends_on_versions_and_inputs() -> None:
+    first, second = plan((Sweep(seeds=(1, 2)),), (Blorc(),))
+    keys = {first.key({"numpy": "1"}), first.key({"numpy": "2"}), second.key({"numpy": "1"})}
+    assert len(keys) == 3
+    assert first.key({"numpy": "1"}) == first.key({"numpy": "1"})
+
+
+# Statuses: one run with every way to fail, beside a method that works
+
+
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    out = tmp_path_factory.mktemp("runs") / "failures"
+    done = dargmin(
+        "run", "--n", "16,36", "--operator", "tv", "--seeds", "1", "--method", MISBEHAVING, "--method", "blorc",
+        "--timeout", "3", "--memory-limit", "4", "--budget", "0.1", "--no-report", "--out", str(out),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Run.open(out)
+
+
+EXPECTED = {
+    "sleeps": ("timeout", "not-run"),
+    "crashes": ("crash", "crash"),
+    "devours": ("oom", "not-run"),
+    "raises": ("error", "error"),
+    "returns-nan": ("nan", "nan"),
+    "wrong-shape": ("error", "error"),
+    "promises": ("inaccurate", "inaccurate"),
+    "absent": ("not-installed", "not-installed"),
+    "refuses": ("unsupported", "unsupported"),
+    "blorc": ("ok", "ok"),
+}
+
+
+@pytest.mark.parametrize("label", EXPECTED)
+def test_status(failures: Run, label: str) -> None:
+    frame = failures.frame().sort_values("n")
+    rows = frame[frame["label"] == label]
+    assert tuple(rows["status"]) == EXPECTED[label]
+    assert all(rows["reason"].astype(bool) | (rows["status"] == "ok"))
+
+
+def test_every_planned_cell_has_one_row(failures: Run) -> None:
+    frame = failures.frame()
+    assert len(frame) == len(failures.cells) == 2 * len(EXPECTED)
+    assert set(frame["key"]) == set(failures.cells)
+
+
+def test_a_crash_leaves_the_end_of_its_stderr(failures: Run) -> None:
+    frame = failures.frame()
+    crashed = frame[frame["label"] == "crashes"]
+    assert all("about to crash" in text for text in crashed["stderr"])
+    assert all("SIGSEGV" in text for text in crashed["reason"])
+
+
+def test_what_was_not_measured_is_nan(failures: Run) -> None:
+    frame = failures.frame().set_index("label")
+    assert frame.loc[["sleeps", "absent", "refuses"], "total_s"].isna().all()
+    assert frame.loc[["blorc"], "total_s"].gt(0).all()
+
+
+def test_samples_are_interleaved_and_kept(failures: Run) -> None:
+    row = failures.frame().set_index("label").loc["blorc"].iloc[0]
+    assert len(row["samples_s"]) == len(row["samples_order"]) >= 2
+    assert row["total_low_s"] <= row["total_s"] <= row["total_high_s"]
+    # Blocks run in rounds, so the samples of one cell are not all neighbours when others are timed too.
+    assert row["samples_order"] == sorted(row["samples_order"])
+
+
+def test_the_run_holds_what_a_report_needs(failures: Run) -> None:
+    assert failures.methods["blorc"]["family"] == "closed form"
+    assert failures.environment["versions"]["numpy"] == np.__version__
+    assert (failures.path / "records.parquet").is_file()
+    assert (failures.path / "records.csv").is_file()
+
+
+# Interruption and resumption
+
+
+def _start(out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "harness.cli", "run", "--no-report", "--out", str(out), "--method", "blorc"]
+    command += ["--method", "blorc-paper", "--n", "16", "--seeds", "0:30", "--budget", "0.3"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _wait_for_rows(out: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        path = out / "records.jsonl"
+        if path.is_file() and path.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError("no rows appeared")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_ended_run_is_usable_and_resumes(tmp_path: Path, how: signal.Signals) -> None:
+    out = tmp_path / "run"
+    process = _start(out)
+    _wait_for_rows(out, 2)
+    process.send_signal(how)
+    code = process.wait(60)
+    assert code == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    before = Run.open(out)
+    frame = before.frame()
+    assert len(frame) == 60
+    assert {"ok", "interrupted"} == set(frame["status"])
+    finished = before.rows()
+
+    done = dargmin("run", "--resume", str(out), "--no-report")
+    assert done.returncode == 0, done.stderr
+    after = Run.open(out).rows()
+    assert len(after) == 60
+    assert all(after[key]["samples_s"] == row["samples_s"] for key, row in finished.items())
+
+
+def test_no_worker_outlives_a_killed_harness(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = _start(out)
+    _wait_for_rows(out, 2)
+    workers = _children(process.pid)
+    assert workers
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while any(map(_lives, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(_lives, workers))
+
+
+def _children(pid: int) -> set[int]:
+    import psutil
+
+    return {child.pid for child in psutil.Process(pid).children(recursive=True)}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_run_of_other_versions_is_not_resumed(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert dargmin("run", "--n", "16", "--method", "blorc", "--no-report", "--out", str(out)).returncode == 0
+    plan_file = out / "plan.json"
+    content = json.loads(plan_file.read_text())
+    content["cells"] = {f"{index:016x}": cell for index, cell in enumerate(content["cells"].values())}
+    plan_file.write_text(json.dumps(content))
+    done = dargmin("run", "--resume", str(out))
+    assert done.returncode == 2
+    assert "other code or library versions" in done.stderr
+
+
+# Meters
+
+
+def test_a_sample_averages_its_loop_over_cycling_thetas() -> None:
+    seen: list[float] = []
+
+    def prepared(theta: np.ndarray):  # type: ignore[no-untyped-def]
+        from methods import Gradient
+
+        seen.append(float(theta[0]))
+        time.sleep(0.001)
+        return Gradient(0.0, theta, theta)
+
+    taken = timing.sample(prepared, [np.array([float(i)]) for i in range(3)], lambda result: result, loops=5, offset=2)
+    assert seen == [2, 0, 1, 2, 0]
+    assert 0.001 <= taken.total < 0.1
+    assert np.isnan(taken.forward)
+
+
+def test_phases_add_up_to_the_total() -> None:
+    problem = AnalysisL1.draw(n=16)
+    prepared = Blorc().prepare(problem)
+    taken = timing.sample(prepared, [np.array(problem.theta)], lambda result: result, loops=3, offset=0)
+    assert taken.forward > 0
+    assert taken.backward > 0
+    assert taken.total == pytest.approx(taken.forward + taken.backward)
+
+
+def test_the_median_interval_covers_and_is_deterministic() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(100):
+        _, low, high, _ = timing.median_interval(list(rng.normal(1.0, 0.1, 30)))
+        covered += low <= 1.0 <= high
+    assert covered >= 88  # 95 % nominal; the bootstrap of a median of 30 is a little short
+    assert timing.median_interval([1.0, 2.0, 3.0]) == timing.median_interval([1.0, 2.0, 3.0])
+
+
+_METER = """
+from harness import memory
+import numpy as np
+memory.return_freed_blocks()
+print(memory.floor())
+for size in (1, 8, 64):
+    for _ in range(2):
+        print(memory.peak(lambda: np.ones(size * 2**17).sum()))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the memory meter needs Linux")
+def test_the_memory_meter_reads_what_is_allocated_again_and_again() -> None:
+    done = subprocess.run([sys.executable, "-c", _METER], capture_output=True, text=True, check=True)
+    floor, *peaks = map(float, done.stdout.split())
+    expected = [size * 2**20 for size in (1, 1, 8, 8, 64, 64)]
+    assert peaks == pytest.approx(expected, rel=0.1, abs=floor + 2**17)
+
+
+def test_smoke_is_small() -> None:
+    assert len(plan(SMOKE, METHODS)) < 60
+
+
+def test_workers_are_pinned_and_single_threaded(tmp_path: Path) -> None:
+    method = tmp_path / "tells.py"
+    method.write_text(_TELLS)
+    out = tmp_path / "run"
+    done = dargmin("run", "--n", "16", "--method", f"{method}:Tells", "--no-report", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    (row,) = Run.open(out).rows().values()
+    assert row["note"] == "cores=1 torch=1", row["reason"]
+
+
+_TELLS = """
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+from methods import Gradient, GradientMethod
+
+@dataclass(frozen=True)
+class Tells(GradientMethod):
+    name: ClassVar[str] = "tells"
+    def unsupported(self, problem): return None
+    def prepare(self, problem):
+        import torch
+        note = f"cores={len(os.sched_getaffinity(0))} torch={torch.get_num_threads()}"
+        return lambda theta: Gradient(0.0, np.zeros_like(problem.y), np.zeros_like(theta), note=note)
+    def promise(self, problem): return None
+"""
