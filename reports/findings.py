@@ -80,9 +80,8 @@ def _silent(study: Study) -> str:
     counts = wrong.label.value_counts()
     named = text.listed(f"{label} ({count})" for label, count in counts.items())
     return (
-        f"Silently wrong: {len(wrong)} of {len(claimed)} cells that claim convergence, without a note, have an error "
-        f"above the method's own promise or above {WRONG:g}: {named}. Tight settings of the same methods are in "
-        "the headline table beside them."
+        f"Silently wrong: {len(wrong)} of {len(claimed)} cells that claim convergence, without a note, have an error above "
+        f"the method's own promise or above {WRONG:g}: {named}. A tight setting, where one was measured, has a line of its own."
     )
 
 

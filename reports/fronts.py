@@ -87,7 +87,10 @@ def _line(axis: Axes, rows: pd.DataFrame, color: object, marker: str, dash: obje
 
 def _front(axis: Axes, points: pd.DataFrame) -> None:
     best = points[statistics.pareto(points.cost, points.error)].sort_values("error")
-    axis.step(best.error, best.cost, where="post", color="black", lw=3.5, alpha=0.35, zorder=0.5)
+    # Drawn on to the ends of the data, so that a front of one point is seen too.
+    error = [best.error.iloc[0], *best.error, points.error.max()]
+    cost = [points.cost.max(), *best.cost, best.cost.iloc[-1]]
+    axis.step(error, cost, where="post", color="black", lw=3.5, alpha=0.35, zorder=0.5)
 
 
 def _label(axis: Axes, title: str, column: str) -> None:

@@ -29,7 +29,7 @@ class Style(NamedTuple):
 
 
 def styles(study: Study) -> dict[str, Style]:
-    """Colour by family, lightness, marker and dash by place in the family; all labels of a method look the same.
+    """Colour by family, lightness, marker and dash by place in the family; a headline label has a look of its own.
 
     Depends on the names in the run alone, not on what a figure shows.
     """
@@ -38,7 +38,8 @@ def styles(study: Study) -> dict[str, Style]:
         for place, label in enumerate(members := _members(study, family)):
             looks[label] = _style(family, place, len(members))
     method = dict(zip(study.frame.label, study.frame.method, strict=True))
-    first = {method[label]: look for label, look in reversed(looks.items())}
+    # A ladder of a method at other fixed knobs, not in the headline: the look of the method, finely dotted.
+    first = {method[label]: look._replace(dash=(0, (1, 2))) for label, look in reversed(looks.items())}
     plain = Style((0.3, 0.3, 0.3), "o", "-")
     return {label: looks.get(label) or first.get(method[label], plain) for label in method}
 

@@ -35,8 +35,8 @@ def headline(study: Study) -> Table:
         "Errors are relative to the reference gradient; 'at floor': below the radius of the reference or 1e-16; "
         "forward error: |x - x*| / |x*|; "
         "peak memory is measured in a pass of its own, at the nearest n it had (in brackets where another); ok: cells "
-        "with status ok of cells planned (of a slow method fewer may be); verified: error within the method's own promise, of the cells with one. "
-        + DAGGER
+        "with status ok of cells planned (of a slow method fewer may be); verified: error within the method's own "
+        "promise, of the cells with one. " + DAGGER
     )
     return text.table("All methods", HEADLINE, lines, note)
 

@@ -178,13 +178,16 @@ def test_a_constant_solution_has_a_zero_gradient_in_the_weights() -> None:
     assert not reference.grad.any()
 
 
-def test_nearly_dependent_zero_rows_keep_the_accuracy() -> None:
-    w = np.diff(np.eye(5), axis=0)
-    w[1] = w[0] + 1e-6 * w[1]  # condition 1e6: without extended precision the error is 1e-11
-    problem = instance(w, np.array([0.9, 1.1, 0.2, -0.7, -0.5]), 0.3)
+@pytest.mark.parametrize("delta", [1e-3, 1e-6])  # by Cholesky and by SVD
+def test_nearly_dependent_zero_rows_keep_the_accuracy(delta: float) -> None:
+    """y is made so that both near-equal rows are zero rows: without extended precision the error is 1e-16 / delta."""
+    a, b, x = np.eye(5)[:3]
+    w = np.stack([a + 0.3 * b, a + (0.3 + delta) * b + delta * np.eye(5)[3], x + 0.5 * np.eye(5)[4]])
+    problem = instance(w, x + w.T @ np.array([0.1, -0.05, 0.3]), 0.3)
     reference = problem.reference()
-    assert reference.cond > 1e5
-    assert relative(reference.grad, exact_gradient(problem, dense_moves(w))) < ROUNDING
+    assert reference.cond > 1 / delta
+    extended = 1e-18 / delta  # ten times the condition number in extended precision
+    assert relative(reference.grad, exact_gradient(problem, dense_moves(w))) < max(ROUNDING, extended)
 
 
 # The scalar problem x*(w) = argmin 1/2 (x - y)^2 + |w x| = soft(y, |w|)

@@ -1,0 +1,283 @@
+"""Every method of METHODS against the reference: operators, parametrisations, batches, purity, refusals, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from _exact import relative
+
+from methods import METHODS, Gradient, GradientMethod, Split
+from methods.blorc import Blorc
+from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
+from methods.unrolled import Unrolled
+from problems import OPERATORS, THETAS, AnalysisL1, Problem
+from problems.base import Array
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """The knobs at which a strategy is compared with the reference, and the relative error that is argued beside them."""
+
+    error: float
+    knobs: dict[str, Any] = field(default_factory=dict)
+    error_x: float = 1e-9  # of the solution; exact solvers and converged iterations are far below
+
+
+SHARP = {
+    "blorc": Sharp(1e-10),  # its promise: rounding times a condition number below 1e6
+    "blorc-paper": Sharp(1e-7, {"iterations": 3000, "gamma": 1e-6}),  # the pattern is read right: no row of x* in 0..1e-5
+    "closed-form": Sharp(1e-10),  # rounding of a pseudo-inverse
+    "unrolled-ista": Sharp(1e-6, {"iterations": 4000}),  # geometric once the pattern stands: e^-14 at rate 1 - 1/300
+    "unrolled-fista": Sharp(1e-6, {"iterations": 2000}),  # geometric at the square root of that condition number
+    "unrolled-admm": Sharp(1e-6, {"iterations": 1500}),
+    "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over the margins of the instance, about 1e-3
+    "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-7),  # its promise
+    "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-7),  # its promise
+    "diffcp-lsqr": Sharp(1e-3, {"tolerance": 1e-10}, error_x=1e-7),  # LSQR stops at 1e-8 times a condition number
+    "fd": Sharp(1e-6),  # curvature h^2 = 1e-10 over the kink distance 1e-3 squared, round-off 1e-16 / 1e-6
+}
+SEEDS = {"random-2n": 2, "filters": 1, "tv": 4}  # of instances whose kink distance exceeds 1e-3
+JAX_OPERATORS = ("tv", "random-2n")  # a compilation a second: k < n and k > n, with and without Cholesky
+SLOW_OPERATORS = ("tv", "random")  # of the entrywise differences: two solves an entry
+
+
+def sharp(method: GradientMethod) -> tuple[GradientMethod, Sharp]:
+    """The method at its sharp knobs; a strategy without an entry is held to its promise."""
+    found = [value for name, value in SHARP.items() if method.name == name or method.name.startswith(f"{name}-")]
+    if found:
+        return replace(method, **found[-1].knobs), found[-1]
+    return method, Sharp(1e-8)  # the promise every method makes unless it says otherwise
+
+
+STRATEGIES = tuple({method.name: sharp(method)[0] for method in METHODS}.values())
+each_strategy = pytest.mark.parametrize("method", STRATEGIES, ids=lambda method: method.name)
+each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
+
+
+@cache
+def drawn(operator: str, theta: str = "dense", batch: int | None = None, signal: str = "piecewise-constant") -> AnalysisL1:
+    return AnalysisL1.draw(n=9, operator=operator, theta=theta, batch=batch, seed=SEEDS.get(operator, 1), signal=signal)
+
+
+def skip_if_slow(method: GradientMethod, operator: str) -> None:
+    if "jax" in method.requires and operator not in JAX_OPERATORS:
+        pytest.skip("compiled at two shapes only")
+    if isinstance(method, EntrywiseDifferences) and operator not in SLOW_OPERATORS:
+        pytest.skip("two solves an entry")
+
+
+def check(method: GradientMethod, problem: AnalysisL1) -> Gradient:
+    """Gradient, solution and value against the reference, in float64 and the right shapes."""
+    reference, limits = problem.reference(), sharp(method)[1]
+    assert reference.status == "unproven", reference.reason
+    result = method.prepare(problem)(problem.theta)
+    grad, x = np.asarray(result.grad), np.asarray(result.solution)
+    assert grad.dtype == x.dtype == np.float64
+    assert x.shape == problem.y.shape
+    assert relative(x, reference.solution) < limits.error_x
+    assert float(result.value) == pytest.approx(float(problem.loss(x, problem.theta)), rel=1e-12)
+    assert result.converged is not False
+    if result.direction is None:
+        assert grad.shape == problem.theta.shape
+        assert relative(grad, reference.grad) < limits.error
+    else:
+        assert grad.shape == ()
+        assert abs(grad - (reference.grad * result.direction).sum()) < limits.error * np.linalg.norm(reference.grad)
+    return result
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@each_strategy
+def test_the_gradient_is_that_of_the_reference(method: GradientMethod, operator: str) -> None:
+    skip_if_slow(method, operator)
+    check(method, drawn(operator))
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+@pytest.mark.parametrize("theta", THETAS[1:])
+@each_strategy
+def test_weights_and_their_batches(method: GradientMethod, theta: str, batch: int | None) -> None:
+    problem = drawn("tv", theta, batch)
+    if method.unsupported(problem):
+        pytest.skip(str(method.unsupported(problem)))
+    check(method, problem)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@each_strategy
+def test_the_gradient_of_a_batch_is_the_mean(method: GradientMethod, batch: int) -> None:
+    problem = drawn("random", batch=batch)
+    result = check(method, problem)
+    pairs = zip(problem.y, problem.target, strict=True)
+    singles = [AnalysisL1(problem.theta, y, target, problem.beta) for y, target in pairs]
+    if batch == 3 and "jax" in method.requires:
+        singles = singles[:0]  # `check` compared the mean already; three compilations more add nothing
+    results = [method.prepare(single)(problem.theta) for single in singles]
+    if results:
+        mean = np.mean([np.asarray(single.grad) for single in results], axis=0)
+        # Two runs of the same method: both within its error of the same mean.
+        np.testing.assert_allclose(result.grad, mean, atol=2 * sharp(method)[1].error * np.abs(mean).max())
+        assert float(result.value) == pytest.approx(np.mean([float(single.value) for single in results]), rel=1e-6)
+
+
+@pytest.mark.parametrize("signal", ["dct-sparse", "image-patches"])
+@pytest.mark.parametrize("method", [m for m in STRATEGIES if "jax" not in m.requires], ids=lambda m: m.name)
+def test_other_signals(method: GradientMethod, signal: str) -> None:
+    check(method, drawn("dct", signal=signal))
+
+
+# A prepared call is a pure function of theta
+
+
+def bits(result: Gradient) -> tuple[bytes, bytes, bytes]:
+    return tuple(np.asarray(part).tobytes() for part in (result.value, result.solution, result.grad))  # type: ignore[return-value]
+
+
+@each_method
+def test_a_prepared_call_is_pure(method: GradientMethod) -> None:
+    problem = drawn("random", batch=2)
+    theta = problem.theta.copy()
+    other = np.asfortranarray(1.01 * problem.theta)
+    call = method.prepare(problem)
+    first = call(theta)
+    kept = bits(first)
+    second = call(other)
+    assert bits(call(theta)) == kept == bits(first)
+    assert bits(second) != kept
+    assert np.array_equal(theta, problem.theta) and np.array_equal(other, 1.01 * problem.theta)
+    assert not np.shares_memory(np.asarray(first.solution), problem.y)
+
+
+@pytest.mark.parametrize("method", [m for m in STRATEGIES if "jax" not in m.requires], ids=lambda m: m.name)
+def test_the_gradient_is_taken_at_the_theta_given(method: GradientMethod) -> None:
+    problem = drawn("random")
+    moved = AnalysisL1(1.1 * problem.theta, problem.y, problem.target, problem.beta)
+    result, truth = method.prepare(problem)(moved.theta), moved.reference().grad
+    found = np.asarray(result.grad)
+    expected = truth if result.direction is None else (truth * result.direction).sum()
+    assert np.linalg.norm(found - expected) < sharp(method)[1].error * np.linalg.norm(truth)
+
+
+@each_method
+def test_split_calls_are_their_two_phases(method: GradientMethod) -> None:
+    problem = drawn("random", batch=2)
+    call = method.prepare(problem)
+    if isinstance(call, Split):
+        assert bits(call.backward(call.forward(problem.theta))) == bits(call(problem.theta))
+    else:
+        assert isinstance(method, EntrywiseDifferences | DirectionalDifferences)  # nothing there to split
+
+
+# Single methods
+
+
+def test_directional_differences_give_the_slope_along_a_drawn_unit_direction() -> None:
+    problem = drawn("random")
+    results = [DirectionalDifferences(seed=seed).prepare(problem)(problem.theta) for seed in (0, 0, 1)]
+    directions = [result.direction for result in results]
+    assert all(np.linalg.norm(d) == pytest.approx(1, rel=1e-14) for d in directions)
+    assert np.array_equal(directions[0], directions[1]) and not np.array_equal(directions[0], directions[2])
+    for result in results:
+        slope = (problem.reference().grad * result.direction).sum()
+        assert float(result.grad) == pytest.approx(slope, rel=1e-6)
+        assert result.iterations == 2
+
+
+def test_blorc_names_dependent_zero_rows() -> None:
+    w = np.diff(np.eye(6), axis=0)[[0, 1, 2, 3, 4, 0]]
+    y = np.array([[1.0, 1.02, 0.98, -0.5, -0.52, 0.03], [3.0, -2.0, 1.0, -4.0, 2.0, 0.0]])
+    problem = AnalysisL1(w, y, np.zeros_like(y), 0.1)
+    note = Blorc().prepare(problem)(problem.theta).note
+    assert note == "dependent zero rows in 1 of 2 signals: no gradient in the entries of W"
+    assert Blorc().prepare(drawn("tv"))(drawn("tv").theta).note == ""
+
+
+class Bare(Problem):
+    """A problem without any structure."""
+
+    solve = loss = loss_grad = reference = lambda self: None  # type: ignore[assignment]
+    theta = np.zeros((3, 4))
+
+
+STRUCTURES = {
+    "blorc": "needs the structure BoxDual",
+    "blorc-paper": "needs the structures BoxDual and Splitting",
+    "closed-form": "needs the structure PartlySmooth",
+    "unrolled": "needs the structure Splitting",
+    "smoothed-ift": "needs the structure Smoothable",
+    "cvxpylayers": "needs the structure ConicProgram",
+    "diffcp": "needs the structure ConicProgram",
+    "fd": None,
+}
+
+
+@each_method
+def test_a_refusal_names_what_is_missing(method: GradientMethod) -> None:
+    matching = [name for name in STRUCTURES if method.name == name or method.name.startswith(f"{name}-")]
+    assert matching, f"add {method.name} to STRUCTURES"
+    assert method.unsupported(Bare()) == STRUCTURES[matching[-1]]
+    assert method.unsupported(drawn("tv")) is None
+
+
+def named(name: str) -> GradientMethod:
+    return next(method for method in METHODS if method.name == name)
+
+
+REFUSALS: list[tuple[GradientMethod, Callable[[], AnalysisL1], str | None]] = [
+    (named("blorc-paper"), lambda: drawn("tv", "row-weights"), "the printed formulas are for theta = W"),
+    (named("blorc-paper"), lambda: drawn("tv", "weight"), "the printed formulas are for theta = W"),
+    (
+        EntrywiseDifferences(),
+        lambda: AnalysisL1.draw(n=256, operator="identity"),
+        "needs 131072 lower-level solves, more than 100000",
+    ),
+    (EntrywiseDifferences(), lambda: AnalysisL1.draw(n=223, operator="identity"), None),
+    (EntrywiseDifferences(), lambda: AnalysisL1.draw(n=256, operator="identity", theta="row-weights"), None),
+    (Unrolled("pdhg"), lambda: drawn("tv"), "algorithm must be one of ista, fista, admm, got 'pdhg'"),
+]
+
+
+@pytest.mark.parametrize(("method", "make", "reason"), REFUSALS, ids=range(len(REFUSALS)))
+def test_refusals_carry_their_reason(
+    method: GradientMethod, make: Callable[[], AnalysisL1], reason: str | None
+) -> None:
+    assert method.unsupported(make()) == reason
+
+
+# Labels
+
+
+def test_labels_are_unique_and_show_changed_knobs_only() -> None:
+    labels = [method.label for method in METHODS]
+    assert len(set(labels)) == len(labels)
+    assert Unrolled("ista", "jax").label == "unrolled-ista-jax"
+    assert Unrolled("ista", "jax", 300).label == "unrolled-ista-jax"
+    assert Unrolled("ista", "jax", 10).label == "unrolled-ista-jax(iterations=10)"
+    assert EntrywiseDifferences(h=1e-4).label == "fd-entrywise(h=0.0001)"
+    assert DirectionalDifferences(h=1e-3, seed=2).label == "fd-directional(h=0.001, seed=2)"
+
+
+@each_method
+def test_the_rungs_of_a_ladder_differ_in_the_knob_alone(method: GradientMethod) -> None:
+    rungs = method.ladder()
+    assert len({rung.label for rung in rungs}) == len(rungs) >= 1
+    assert {rung.name for rung in rungs} == {method.name}
+    assert (len(rungs) > 1) == bool(method.knob)
+    if method.knob:
+        values = [getattr(rung, method.knob) for rung in rungs]
+        assert len(set(values)) == len(values)
+
+
+@each_method
+def test_what_a_method_says_of_itself(method: GradientMethod) -> None:
+    assert method.family and method.formula and method.batching in ("native", "loop")
+    assert set(method.knobs) == {f.name for f in fields(method)} - set(method.identity)
+    assert method.knob in {"", *method.knobs}
+    promise = method.promise(drawn("tv"))
+    assert promise is None or 0 < promise < 1
+    assert hash(method) == hash(replace(method))

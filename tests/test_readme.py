@@ -1,0 +1,55 @@
+"""The README's examples, run as printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from methods import METHODS
+from results import Run
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def _block(containing: str) -> str:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (found,) = (block for block in blocks if containing in block)
+    return found
+
+
+def test_the_method_of_the_readme_stands_in_the_report(tmp_path: Path) -> None:
+    (tmp_path / "my_method.py").write_text(_block("class ForwardDifferences"))
+    (command,) = re.findall(r"dargmin (run .*my_method\.py:ForwardDifferences.*)", README)
+    arguments = [sys.executable, "-m", "harness.cli", *command.split(), "--budget", "0.1", "--out", "run"]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    frame = Run.open(tmp_path / "run").frame()
+    mine = frame[frame["label"] == "forward-differences"]
+    assert list(mine["status"]) == ["ok", "ok"]
+    assert (mine["error_rel"] < 1e-3).all()  # h = 1e-6 times second derivatives of order 1e2, plus 1e-16 / h
+    assert "forward-differences" in (tmp_path / "run" / "report" / "index.html").read_text()
+    assert "forward-differences" in (tmp_path / "run" / "report" / "report.md").read_text()
+
+
+def test_the_problem_of_the_readme_is_differentiated() -> None:
+    space: dict[str, object] = {"__name__": "readme"}
+    exec(_block("class Ridge"), space)
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((8, 4))
+    problem = space["Ridge"](np.asarray(0.5), a, rng.standard_normal(8), rng.standard_normal(4))  # type: ignore[operator]
+    differences = next(method for method in METHODS if method.name == "fd-entrywise")
+    grad = differences.prepare(problem)(problem.theta).grad
+    np.testing.assert_allclose(grad, problem.reference().grad, rtol=1e-8)  # h^2 = 1e-12 and 1e-16 / h = 1e-10
+    refusals = [method.unsupported(problem) for method in METHODS if "differences" not in method.family]
+    assert all(refusals)
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text()
+    targets = set(re.findall(r"make ([a-z-]+)", README))
+    assert {"bench", "test", "pytest-benchmark"} <= targets
+    assert all(f"\n{target}:" in makefile for target in targets)
