@@ -188,7 +188,7 @@ def _seconds(options: Options) -> Any:
     """Rough seconds a cell: its sampling, and the compilation that JAX pays for every instance."""
 
     def seconds(cell: Planned) -> float:
-        compilation = 1.2 if "jax" in cell.method and "cvxpylayers" not in cell.method else 0.1
+        compilation = 0.6 if "jax" in cell.method and "cvxpylayers" not in cell.method else 0.1
         return compilation + (0.5 if cell.measure == "memory" else 0.8 * options.budget_s)
 
     return seconds

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from methods._frameworks import Framework
+from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, Split
 from problems import Problem
 from problems.base import Array
 
 
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """A problem whose data come from elsewhere: equal for all instances of one structure."""
+
+    problem: Problem
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Skeleton) and self.problem.structure() == other.problem.structure()
+
+    def __hash__(self) -> int:
+        return hash(self.problem.structure())
+
+
 def differentiate(
-    framework: Framework,
+    framework_name: str,
     problem: Problem,
-    solution: Callable[[Any, Any], Any],
+    solution: Callable[[Any, Any, Any], Any],
     constants: Callable[[Array], Any],
     iterations: int | None = None,
 ) -> Split:
-    """theta -> gradient of L(solution(theta, c), theta), where c = constants(theta) is not differentiated.
+    """theta -> gradient of L(x(theta, c), theta) with x = solution(problem, theta, c) and c = constants(theta) held fixed.
 
-    Forward runs the loss and keeps what the framework keeps; backward is one vector-Jacobian product.
+    Forward runs the loss and keeps what the framework keeps; backward is one vector-Jacobian product. `solution` must be a
+    method of a frozen dataclass or a plain function: with the problem's structure it identifies the compiled code.
     """
-
-    def loss(theta: Any, c: Any) -> tuple[Any, Any]:
-        x = solution(theta, c)
-        return problem.loss(x, theta), x
-
-    forward, backward = framework.reverse(loss)
+    framework = FRAMEWORKS[framework_name]
+    forward, backward = _stages(framework_name, solution, Skeleton(problem))
+    with framework.active():
+        data = framework.array(problem.data())
 
     def run_forward(theta: Array) -> Any:
         c = constants(theta)
         with framework.active():
-            return forward(framework.array(theta), framework.array(c))
+            return forward(framework.array(theta), (framework.array(c), data))
 
     def run_backward(state: Any) -> Gradient:
         (value, x), residuals = state
@@ -40,3 +54,16 @@ def differentiate(
             return Gradient(value, x, backward(residuals), iterations=iterations)
 
     return Split(run_forward, run_backward)
+
+
+@cache
+def _stages(framework_name: str, solution: Callable[[Any, Any, Any], Any], skeleton: Skeleton) -> Any:
+    """(forward, backward) for all instances of the skeleton: compiled once a shape."""
+
+    def loss(theta: Any, arguments: Any) -> tuple[Any, Any]:
+        c, data = arguments
+        problem = skeleton.problem.with_data(data)
+        x = solution(problem, theta, c)
+        return problem.loss(x, theta), x
+
+    return FRAMEWORKS[framework_name].reverse(loss)

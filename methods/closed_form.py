@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from methods._autodiff import differentiate
-from methods._frameworks import FRAMEWORKS
 from methods.base import GradientMethod, Prepared
 from problems import PartlySmooth, Problem
-from problems.base import Array
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,10 @@ class ClosedForm(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, PartlySmooth)
+        return differentiate(self.framework, problem, self._solution, problem.pattern)
 
-        def solution(theta: Any, pattern: Any) -> Any:
-            return problem.closed_form(theta, pattern)
-
-        def constants(theta: Array) -> Array:
-            return problem.pattern(theta)
-
-        return differentiate(FRAMEWORKS[self.framework], problem, solution, constants)
+    def _solution(self, problem: PartlySmooth, theta: Any, pattern: Any) -> Any:
+        return problem.closed_form(theta, pattern)
 
     def promise(self, problem: Problem) -> float | None:
         return 1e-10  # rounding of a pseudo-inverse: about 1e-16 times cond(W0)^2, and cond(W0) < 1e3 on drawn instances

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from methods._frameworks import FRAMEWORKS, Framework, to_numpy
+from methods._autodiff import Skeleton
+from methods._frameworks import FRAMEWORKS, to_numpy
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import Problem, Smoothable
 from problems.base import Array
@@ -47,7 +49,7 @@ class SmoothedIFT(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, Smoothable)
         levels = _levels(self.eps)
-        derivatives = _Derivatives(FRAMEWORKS[self.framework], problem)
+        derivatives = _Derivatives(self.framework, problem)
         start = problem.smoothed(self.eps).initial()
 
         def forward(theta: Array) -> tuple[Array, Array, int, bool]:
@@ -81,26 +83,14 @@ def _levels(eps: float) -> list[float]:
 class _Derivatives:
     """Value, gradient, Hessian blocks and mixed derivative of Phi_eps, computed by a framework, given as NumPy.
 
-    eps is an argument of the compiled functions, so that all levels share one compilation.
+    eps and the problem's data are arguments of the compiled functions, so that all levels and instances share them.
     """
 
-    def __init__(self, framework: Framework, problem: Smoothable) -> None:
-        self._framework = framework
-
-        def value(x: Any, theta: Any, eps: Any) -> Any:
-            return problem.smoothed(eps).objective(x, theta)
-
-        slope = framework.grad(value)
-
-        def hessian(x: Any, theta: Any, eps: Any, tangents: Any) -> Any:
-            # The objective sums over the batch, so one tangent for all signals gives one column of every block.
-            return framework.map(lambda t: framework.grad(lambda u: (slope(u, theta, eps) * t).sum())(x), tangents)
-
-        def cross(theta: Any, x: Any, eps: Any, adjoint: Any) -> Any:
-            return framework.grad(lambda t: (slope(x, t, eps) * adjoint).sum())(theta)
-
-        self._value, self._slope = framework.compile(value), framework.compile(slope)
-        self._hessian, self._cross = framework.compile(hessian), framework.compile(cross)
+    def __init__(self, framework: str, problem: Problem) -> None:
+        self._framework = FRAMEWORKS[framework]
+        with self._framework.active():
+            self._data = self._framework.array(problem.data())
+        self._value, self._slope, self._hessian, self._cross = _functions(framework, Skeleton(problem))
 
     def value(self, x: Array, theta: Array, eps: float) -> float:
         return float(self._run(self._value, x, theta, eps))
@@ -120,7 +110,28 @@ class _Derivatives:
 
     def _run(self, f: Callable[..., Any], *arguments: Any) -> Array:
         with self._framework.active():
-            return to_numpy(f(*map(self._framework.array, arguments)))
+            return to_numpy(f(*map(self._framework.array, arguments), self._data))
+
+
+@cache
+def _functions(framework_name: str, skeleton: Skeleton) -> tuple[Callable[..., Any], ...]:
+    """(value, slope, Hessian blocks, mixed derivative) of Phi_eps for all instances of the skeleton."""
+    framework = FRAMEWORKS[framework_name]
+
+    def value(x: Any, theta: Any, eps: Any, data: Any) -> Any:
+        problem: Any = skeleton.problem.with_data(data)
+        return problem.smoothed(eps).objective(x, theta)
+
+    slope = framework.grad(value)
+
+    def hessian(x: Any, theta: Any, eps: Any, tangents: Any, data: Any) -> Any:
+        # The objective sums over the batch, so one tangent for all signals gives one column of every block.
+        return framework.map(lambda t: framework.grad(lambda u: (slope(u, theta, eps, data) * t).sum())(x), tangents)
+
+    def cross(theta: Any, x: Any, eps: Any, adjoint: Any, data: Any) -> Any:
+        return framework.grad(lambda t: (slope(x, t, eps, data) * adjoint).sum())(theta)
+
+    return tuple(framework.compile(f) for f in (value, slope, hessian, cross))
 
 
 def _newton(model: _Derivatives, x: Array, theta: Array, eps: float, limit: int) -> tuple[Array, int, bool]:

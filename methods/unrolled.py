@@ -47,15 +47,14 @@ class Unrolled(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, Splitting)
-        framework = FRAMEWORKS[self.framework]
+        start = problem.algorithm(self.scheme).init
+        return differentiate(self.framework, problem, self._solution, start, self.iterations)
+
+    def _solution(self, problem: Splitting, theta: Any, start: Any) -> Any:
         algorithm = problem.algorithm(self.scheme)
-
-        def solution(theta: Any, start: Any) -> Any:
-            shared = algorithm.shared(start, theta)
-            v = framework.iterate(lambda v: algorithm.step(v, theta, shared), start, self.iterations)
-            return algorithm.read(v, theta, shared)
-
-        return differentiate(framework, problem, solution, algorithm.init, self.iterations)
+        shared = algorithm.shared(start, theta)
+        v = FRAMEWORKS[self.framework].iterate(lambda v: algorithm.step(v, theta, shared), start, self.iterations)
+        return algorithm.read(v, theta, shared)
 
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, iterations=count) for count in (10, 30, 100, 300, 1000, 3000))

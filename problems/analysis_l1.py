@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +110,18 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         if self.parametrisation.keeps_rank:  # log-weights are zero at the start
             return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
         return super().perturbed(rng)
+
+    def data(self) -> tuple[Any, ...]:
+        return self.y, self.target, np.asarray(self.beta)
+
+    def with_data(self, data: tuple[Any, ...]) -> AnalysisL1:
+        other = copy(self)
+        for name, value in zip(("y", "target", "beta"), data, strict=True):
+            object.__setattr__(other, name, value)  # not validated: the values may be a framework's tracers
+        return other
+
+    def structure(self) -> Hashable:
+        return type(self), self.loss_scale, self.parametrisation
 
     @property
     def _scale(self) -> float:

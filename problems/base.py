@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class Reference:
     """The gradient that judges all others, with what is known about it.
 
     status: zero (x* is constant around theta, so the gradient is 0), proven, bounded, unproven (float64, refined),
-    undecided, or kink (no gradient exists; `reason` says why). `grad` is None where no gradient exists or none could be decided.
+    undecided, or kink (no gradient exists; `reason` says why). `grad` is None where none exists or none could be decided.
     `radius` bounds the relative error of `grad` (NaN: no bound). The margins are those of the worst signal of a batch:
     kink_distance (first-order Frobenius distance in W to the nearest kink), rho (radius in which the sign pattern cannot
     change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0.
@@ -69,6 +69,21 @@ class Problem(ABC):
     def perturbed(self, rng: np.random.Generator) -> Array:
         """Another theta close by, for timing: entries times 1 + 0.01 N(0, 1), so that zeros stay zeros."""
         return self.theta * (1 + 0.01 * rng.standard_normal(self.theta.shape))
+
+    # A compiling framework takes `data` as arguments, so that instances of one `structure` share compiled code. A problem
+    # that says nothing of its data compiles for every instance.
+
+    def data(self) -> tuple[Any, ...]:
+        """The instance's own arrays, theta apart."""
+        return ()
+
+    def with_data(self, data: tuple[Any, ...]) -> Self:
+        """The same problem on other arrays, which may be a framework's own."""
+        return self
+
+    def structure(self) -> Hashable:
+        """All that is neither theta nor data: equal for instances that differ in those alone."""
+        return id(self)
 
 
 class SolveError(ArithmeticError):
