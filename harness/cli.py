@@ -192,7 +192,10 @@ def _show(path: Path) -> None:
     from reports import terminal_table
     from results import Run
 
-    Console().print(terminal_table(Run.open(path)))
+    wide = Console()
+    if not wide.is_terminal:
+        wide = Console(width=120)  # a log has no width of its own
+    wide.print(terminal_table(Run.open(path)))
 
 
 def _report(paths: list[Path], folder: Path) -> None:

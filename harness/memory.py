@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from methods import Gradient, Prepared, Split
+from methods import Prepared, Split
 from problems.base import Array
 
 MMAP_THRESHOLD = 65536
@@ -47,15 +47,14 @@ def floor() -> float:
     return max(16384.0, *(peak(lambda: None) for _ in range(5)))
 
 
-def allocated(prepared: Prepared, theta: Array, gradient: Gradient) -> float:
+def allocated(prepared: Prepared, theta: Array, library: str) -> float:
     """Bytes the call holds by its framework's own count.
 
     torch: tensors saved for backward. JAX: arrays alive between forward and backward. NumPy: peak of tracemalloc.
     """
-    kind = type(gradient.grad).__module__.split(".")[0]
-    if kind == "torch":
+    if library == "torch":
         return _saved_tensors(prepared, theta)
-    if kind.startswith("jax"):
+    if library == "jax":
         return _residuals(prepared, theta)
     return _traced(prepared, theta)
 

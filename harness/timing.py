@@ -38,9 +38,14 @@ def without_gc() -> Iterator[None]:
         gc.enable()
 
 
+def library(gradient: Gradient) -> str:
+    """The package that the gradient's array type comes from: numpy, torch or jax."""
+    return type(gradient.grad).__module__.split(".")[0].removesuffix("lib")
+
+
 def waiter(gradient: Gradient) -> Callable[[Any], Any]:
     """What waits for results of this kind: JAX's for any tree of its arrays, CUDA's, or nothing."""
-    if type(gradient.grad).__module__.startswith("jax"):
+    if library(gradient) == "jax":
         return sys.modules["jax"].block_until_ready
     if getattr(gradient.grad, "is_cuda", False):
         return lambda _: synchronise(gradient.grad)

@@ -48,7 +48,8 @@ class _Cell:
 
     prepared: Prepared
     thetas: list[Array]
-    wait: Callable[[Any], Any] = lambda result: result
+    wait: Callable[[Any], Any]
+    library: str  # whose arrays the gradient is made of
     loops: int = 1
     position: int = 0
     columns: dict[str, Any] = field(default_factory=dict)
@@ -142,7 +143,7 @@ class Worker:
             columns |= judge(gradient, problem, reference, method.promise(problem))
         rng = np.random.default_rng([planned.seed, planned.n])
         thetas = [np.array(problem.theta), *(problem.perturbed(rng) for _ in range(THETAS - 1))]
-        self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient))
+        self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
         return columns
 
     def sample(self, key: str, calibrate: bool, budget_s: float) -> dict[str, Any]:
@@ -180,9 +181,7 @@ class Worker:
         columns["floor_bytes"] = memory.floor()
         columns["peak_bytes"] = memory.peak(call)
         self._tick()
-        gradient = cell.prepared(theta)
-        self._tick()
-        columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, gradient)
+        columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
 
     def drop(self) -> dict[str, Any]:

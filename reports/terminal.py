@@ -13,8 +13,8 @@ from reports.select import load
 from reports.text import Cell, Table
 from results import Run
 
-# What fits a line of 100 characters; the report has the rest.
-SHOWN = ("method", "total ms [95 % CI]", "error, median", "error, largest", "peak MiB", "ok", "verified")
+# The report has the rest.
+SHOWN = ("method", "total ms [95 % CI]", "error, median", "error, largest", "ok")
 
 
 def summary(run: Run) -> Group:
@@ -29,7 +29,7 @@ def rich_table(content: Table, shown: tuple[str, ...] = ()) -> RichTable:
     kept = [place for place, column in enumerate(content.columns) if not shown or column in shown]
     made = RichTable(title=content.title, title_justify="left")
     for place in kept:
-        made.add_column(content.columns[place], justify="left" if place == 0 else "right", overflow="fold")
+        made.add_column(content.columns[place], justify="left" if place == 0 else "right", no_wrap=True)
     for row in content.rows:
         made.add_row(*(_plain(row[place]) for place in kept))
     return made

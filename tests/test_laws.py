@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from methods.blorc import Blorc
 from methods.finite_differences import DirectionalDifferences
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
-from problems import OPERATORS, AnalysisL1, Dense, Parametrisation, Weighted
+from problems import OPERATORS, THETAS, AnalysisL1, Dense, Parametrisation, Weighted
 from problems.base import Array
 
 ROUNDING = 1e-13  # sums of at most forty products of numbers near 1
 SEED = st.integers(0, 2**32 - 1)
+SIZE = st.integers(1, 6)
 
 
 # <K v, z> = <v, K^T z>, and the pullback is the derivative of <z, K(theta) v>
@@ -39,7 +41,13 @@ def vectors(rng: np.random.Generator, k: int, n: int, batch: int | None) -> tupl
     return rng.standard_normal((*shape, n)), rng.standard_normal((*shape, k))
 
 
-@given(SEED, st.integers(1, 6), st.integers(1, 6), st.sampled_from([None, 1, 3]), st.sampled_from(["dense", "row-weights", "weight"]))
+@given(
+    SEED,
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.sampled_from([None, 1, 3]),
+    st.sampled_from(["dense", "row-weights", "weight"]),
+)
 def test_apply_and_adjoint_are_adjoint_and_are_the_matrix(seed: int, k: int, n: int, batch: int | None, kind: str) -> None:
     rng = np.random.default_rng(seed)
     parametrisation, theta = parametrised(kind, rng, k, n)
@@ -49,7 +57,13 @@ def test_apply_and_adjoint_are_adjoint_and_are_the_matrix(seed: int, k: int, n: 
     np.testing.assert_allclose(applied, v @ parametrisation.matrix(theta).T, atol=ROUNDING * 10)
 
 
-@given(SEED, st.integers(1, 6), st.integers(1, 6), st.sampled_from([None, 1, 3]), st.sampled_from(["dense", "row-weights", "weight"]))
+@given(
+    SEED,
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.sampled_from([None, 1, 3]),
+    st.sampled_from(["dense", "row-weights", "weight"]),
+)
 def test_the_pullback_is_the_derivative(seed: int, k: int, n: int, batch: int | None, kind: str) -> None:
     rng = np.random.default_rng(seed)
     parametrisation, theta = parametrised(kind, rng, k, n)
@@ -62,7 +76,7 @@ def test_the_pullback_is_the_derivative(seed: int, k: int, n: int, batch: int | 
     assert float((pullback * direction).sum()) == pytest.approx(slope, abs=ROUNDING * 100)
 
 
-@pytest.mark.parametrize("kind", ["dense", "row-weights", "weight"])
+@pytest.mark.parametrize("kind", THETAS)
 @pytest.mark.parametrize("name", FRAMEWORKS)
 @settings(max_examples=5)
 @given(SEED)
@@ -93,7 +107,7 @@ def error(method: GradientMethod, problem: AnalysisL1) -> float:
 def test_the_error_of_unrolling_falls_with_the_iterations(scheme: str, operator: str) -> None:
     problem = AnalysisL1.draw(n=12, operator=operator, seed=1)
     errors = [error(Unrolled(scheme, "torch", count), problem) for count in (10, 100, 1000, 4000)]
-    for before, after in zip(errors, errors[1:], strict=False):
+    for before, after in pairwise(errors):
         assert after < max(0.9 * before, 1e-10)  # 1e-10: where rounding, not convergence, decides
     assert errors[-1] < 1e-5 * errors[0]  # geometric once the pattern stands, where O(1/K) would give 1/400
 
@@ -102,14 +116,14 @@ def test_the_error_of_unrolling_falls_with_the_iterations(scheme: str, operator:
 def test_the_bias_of_smoothing_is_of_first_order(operator: str) -> None:
     problem = AnalysisL1.draw(n=12, operator=operator, seed=1)
     errors = [error(SmoothedIFT("torch", eps), problem) for eps in (1e-4, 1e-5, 1e-6)]
-    for before, after in zip(errors, errors[1:], strict=False):
+    for before, after in pairwise(errors):
         assert 5 < before / after < 20  # a decade of eps, a decade of error, once eps is below the margins
 
 
 def wide() -> AnalysisL1:
-    """An instance whose nearest kink is at least 0.05 away, so that steps up to 1e-2 stay on one piece."""
-    problem = AnalysisL1.draw(n=4, operator="random", seed=4, beta=0.2)
-    assert problem.reference().kink_distance > 0.05
+    """An instance whose nearest kink is at least 0.2 away, so that steps up to 1e-2 stay on one piece."""
+    problem = AnalysisL1.draw(n=4, operator="random", seed=18, beta=0.2)
+    assert problem.reference().kink_distance > 0.2
     return problem
 
 
@@ -161,7 +175,7 @@ def test_without_a_target_the_gradient_is_minus_z_x(operator: str) -> None:
 def test_without_a_target_the_gradient_is_minus_z_x_of_the_same_solution(operator: str) -> None:
     problem = untargeted(AnalysisL1.draw(n=12, operator=operator, seed=2))
     reference = problem.reference()
-    left, value, right = np.linalg.svd(reference.grad)
+    _, value, right = np.linalg.svd(reference.grad)
     assert value[1] < 1e-13 * value[0]  # rank one ...
     x = reference.solution / np.linalg.norm(reference.solution)
     np.testing.assert_allclose(abs(right[0] @ x), 1, rtol=1e-13)  # ... with x* on the right
@@ -189,11 +203,12 @@ def test_the_gradient_is_homogeneous_in_the_loss(method: GradientMethod | None, 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_dense_gradient_of_one_signal_has_rank_two(operator: str) -> None:
-    problem = AnalysisL1.draw(n=12, operator=operator, seed=2)
+    problem = AnalysisL1.draw(n=12, operator=operator, seed=1)
     for grad in (problem.reference().grad, Blorc().prepare(problem)(problem.theta).grad):
         singular = np.linalg.svd(grad, compute_uv=False)
         assert singular[2] < 1e-12 * singular[0]
-        assert singular[1] > 1e-6 * singular[0]  # and not one: there is a target
+        # Rank one where no row is zero, as with the identities at this seed: then h = 0.
+        assert (singular[1] > 1e-2 * singular[0]) == ("identity" not in operator)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

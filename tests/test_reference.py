@@ -272,6 +272,23 @@ def test_within_the_margins_the_pattern_stays(operator: str, seed: int) -> None:
     assert np.array_equal(signs, problem.pattern(problem.theta + 0.999 * reference.rho * nearest_kink(problem)[1]))
 
 
+@pytest.mark.parametrize(("operator", "seed"), MARGIN_CASES)
+def test_rho_is_the_largest_radius_of_its_two_inequalities(operator: str, seed: int) -> None:
+    problem = AnalysisL1.draw(n=9, operator=operator, seed=seed)
+    w, signs, reference = problem.theta, problem.pattern(problem.theta), problem.reference()
+    least = np.linalg.svd(w[signs == 0], compute_uv=False).min()
+    norm, box = np.linalg.norm(problem.y), problem.beta * np.sqrt(len(w))
+    inside, outside = np.split(margins(w, problem, signs), [int((signs == 0).sum())])
+    lengths = np.linalg.norm(w[signs != 0], axis=1)
+
+    def room(r: float) -> float:
+        t = least - r
+        on_a = outside - r * (norm + (lengths + r) * np.sqrt(box**2 + (norm / t) ** 2))
+        return float(min(on_a.min(initial=np.inf), (inside - r * (norm / t**2 + box / t)).min(initial=np.inf)))
+
+    assert room(reference.rho * (1 - 1e-6)) > 0 > room(reference.rho * (1 + 1e-6))
+
+
 # Batches
 
 KINK, PLAIN, ZERO = np.array([0.5, 2.0, -0.1]), np.array([1.5, 2.0, -0.1]), np.array([0.1, 0.2, -0.1])
