@@ -57,7 +57,7 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
             raise ValueError(f"target must have the shape of y, {self.y.shape}, got {self.target.shape}")
         for name in ("beta", "loss_scale"):
             value = getattr(self, name)
-            if not (isinstance(value, (int, float, np.floating)) and 0 < value < np.inf):
+            if not (isinstance(value, (int, float, np.integer, np.floating)) and 0 < value < np.inf):
                 raise ValueError(f"{name} must be a finite number > 0, got {value!r}")
         self.parametrisation.check(self.theta, self.y.shape[-1])
 

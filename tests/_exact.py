@@ -15,6 +15,8 @@ from problems.base import Array
 DIGITS = 60
 STEP = mpmath.mpf(10) ** -20  # central differences in 60 digits: error 1e-40, round-off 1e-40
 
+EXISTS = ("proven", "bounded", "unproven")  # the statuses of a reference whose gradient exists and does not vanish
+
 mpmath.mp.dps = DIGITS
 
 
