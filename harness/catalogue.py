@@ -36,14 +36,16 @@ def is_source(name: str) -> bool:
 
 
 def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
-    """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; all where no name is given."""
+    """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all" and for no name."""
     names = tuple(names)
     if not names:
         return METHODS
     known = with_ladders(METHODS)
     chosen: list[GradientMethod] = []
     for name in names:
-        if is_source(name):
+        if name == "all":
+            chosen += METHODS
+        elif is_source(name):
             chosen += load(name)
         elif name in known:
             chosen.append(known[name])
@@ -56,7 +58,7 @@ def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
 
 def _unknown(name: str) -> str:
     names = ", ".join(dict.fromkeys(method.name for method in METHODS))
-    return f"--method must be one of {names}, or path/to/file.py:Class, got {name!r}"
+    return f"--method must be all, one of {names}, or path/to/file.py:Class, got {name!r}"
 
 
 def load(source: str) -> tuple[GradientMethod, ...]:

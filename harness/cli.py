@@ -46,7 +46,7 @@ def run(
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
     theta: Annotated[str | None, typer.Option(help="dense, row-weights or weight")] = None,
-    method: Annotated[Names, typer.Option(help="name, label or path/to/file.py:Class; repeat for several")] = None,
+    method: Annotated[Names, typer.Option(help="name, label, path/to/file.py:Class or all; repeat for several")] = None,
     n: Annotated[str | None, typer.Option(help="signal lengths, such as 16,36,64")] = None,
     sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,
     seeds: Annotated[str | None, typer.Option(help="seeds, such as 0:5 or 1,3")] = None,

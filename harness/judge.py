@@ -15,8 +15,13 @@ HAS_GRADIENT = ("proven", "bounded", "unproven")
 DIVERGED = 1e3  # |x| above this times |y| + 1
 
 
-def judge(gradient: Gradient, problem: Problem, reference: Reference, promise: float | None) -> dict[str, Any]:
-    """Columns of Measured: errors where a gradient exists, what was claimed, and the status with its reason."""
+def judge(
+    gradient: Gradient, problem: Problem, reference: Reference, promise: float | None, differences: Array | None = None
+) -> dict[str, Any]:
+    """Columns of Measured: errors where a gradient exists, what was claimed, and the status with its reason.
+
+    `differences` are central differences of the same instance, for the papers' own metric; they judge nothing.
+    """
     solution, grad = to_numpy(gradient.solution), to_numpy(gradient.grad)
     columns = {
         "converged": gradient.converged,
@@ -30,6 +35,8 @@ def judge(gradient: Gradient, problem: Problem, reference: Reference, promise: f
     if not (np.isfinite(grad).all() and np.isfinite(solution).all()):
         return {**columns, "status": "nan", "reason": "NaN or infinite entries in the gradient or the solution"}
     columns |= _errors(gradient, grad, solution, reference)
+    if differences is not None and gradient.direction is None and "error_rel" in columns:
+        columns["error_paper"] = _relative(grad - differences, differences)
     if np.linalg.norm(solution) > DIVERGED * (np.linalg.norm(reference.solution) + 1):
         return {**columns, "status": "diverged", "reason": "the solution is above 1e3 (|x*| + 1)"}
     return columns | _verdict(gradient, columns, reference, promise)

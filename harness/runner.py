@@ -16,9 +16,10 @@ from harness.catalogue import entries, with_ladders
 from harness.judge import reference_columns
 from harness.processes import Handle, Limits, Lost, context
 from harness.timing import Sample, median_interval
-from harness.worker import Settings, missing
+from harness.worker import DIFFERENCES, Settings, missing
 from methods import GradientMethod
 from problems import Reference
+from problems.base import Array
 from results import Measured, Planned, Run
 
 NOISY_CANARY = 1.3  # times the median canary of the run
@@ -98,9 +99,11 @@ class Runner:
         memory_pass = cells[0].planned.measure == "memory"
         open_cells = [cell for cell in cells if not self._settled(cell)]
         reference = self._reference(open_cells) if open_cells else None
-        for cell in open_cells:
+        differences: Array | None = None
+        for cell in sorted(open_cells, key=lambda cell: cell.planned.label != DIFFERENCES):
             if reference is not None:
-                self._first(cell, reference, "memory" if memory_pass else "prepare")
+                self._first(cell, "memory" if memory_pass else "prepare", reference, differences)
+                differences = cell.columns.pop("differences", differences)
         if not memory_pass:
             self._rounds(open_cells)
         for handle in self._workers.values():
@@ -135,9 +138,9 @@ class Runner:
             cell.fail("error", f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
         return None
 
-    def _first(self, cell: _Entry, reference: Reference, request: str) -> None:
+    def _first(self, cell: _Entry, request: str, reference: Reference, differences: Array | None) -> None:
         cell.columns = reference_columns(reference)
-        answer = self._ask(cell, request, cell.key, cell.planned, reference)
+        answer = self._ask(cell, request, cell.key, cell.planned, reference, differences)
         if answer is not None:
             cell.columns |= answer
             if cell.columns["status"] != "ok":

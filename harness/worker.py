@@ -22,12 +22,13 @@ from harness import memory, timing
 from harness.catalogue import entries, with_ladders
 from harness.judge import judge
 from harness.sweeps import instance
-from methods import GradientMethod, Prepared
+from methods import GradientMethod, Prepared, to_numpy
 from problems import Problem, Reference
 from problems.base import Array
 from results import Planned
 
 THETAS = 8
+DIFFERENCES = "fd-entrywise"  # the label whose answer is the papers' yardstick
 SAMPLES = 4
 
 
@@ -66,6 +67,7 @@ class Refused(Exception):
 def main(connection: Connection, settings: Settings) -> None:
     """Answer requests (name, arguments) until the pipe closes. ("tick",) goes out before every call that is limited in time."""
     _isolate(settings)
+    gc.freeze()  # what the server imported is never garbage; without this every collection walks all of it
     worker = Worker(connection, settings)
     connection.send(("ready", os.getpid()))
     while True:
@@ -129,7 +131,9 @@ class Worker:
         self._tick()
         return {"reference": self._instance(planned).reference()}
 
-    def prepare(self, key: str, planned: Planned, reference: Reference | None) -> dict[str, Any]:
+    def prepare(
+        self, key: str, planned: Planned, reference: Reference | None, differences: Array | None = None
+    ) -> dict[str, Any]:
         """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
         method, problem = self._catalogue[planned.label], self._instance(planned)
         _refuse(method, problem)
@@ -140,7 +144,9 @@ class Worker:
         self._tick()
         gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
         if reference is not None:
-            columns |= judge(gradient, problem, reference, method.promise(problem))
+            columns |= judge(gradient, problem, reference, method.promise(problem), differences)
+        if planned.label == DIFFERENCES and columns.get("status") == "ok":
+            columns["differences"] = to_numpy(gradient.grad)
         rng = np.random.default_rng([planned.seed, planned.n])
         thetas = [np.array(problem.theta), *(problem.perturbed(rng) for _ in range(THETAS - 1))]
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
@@ -168,9 +174,9 @@ class Worker:
             spent = perf_counter() - start
         return {"samples": samples, "canary": canary, "spent_s": spent}
 
-    def memory(self, key: str, planned: Planned, reference: Reference) -> dict[str, Any]:
+    def memory(self, key: str, planned: Planned, reference: Reference, differences: Array | None = None) -> dict[str, Any]:
         """prepare, then the peak of a second full-size call and the second channel in a third."""
-        columns = self.prepare(key, planned, reference)
+        columns = self.prepare(key, planned, reference, differences)
         cell = self._cells.pop(key)
         theta = cell.thetas[0]
 

@@ -90,7 +90,7 @@ class Measured:
     error_max: float = NAN  # max |g - G| / max |G|
     cosine: float = NAN
     sign_agreement: float = NAN  # share of entries whose sign is right
-    error_paper: float = NAN  # against central differences, the papers' metric
+    error_paper: float = NAN  # |g - D| / |D| against central differences D, the papers' metric; where the block has them
     error_x: float = NAN  # |x - x*| / |x*|
     iterations: float = NAN
     converged: bool | None = None  # what the method claims

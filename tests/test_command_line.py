@@ -41,7 +41,7 @@ WRONG = {
     "--knobs nope": "--knobs must be one of default, all, got 'nope'",
     "--preset nope": "--preset must be one of smoke, default, paper, full, got 'nope'",
     "--problem nope": "--problem must be one of AnalysisL1, got 'nope'",
-    "--method nope": "--method must be one of blorc",
+    "--method nope": "--method must be all, one of blorc",
     "--method nope.py:M": "names the file nope.py, which does not exist",
     "--method nope.py": "must look like path/to/file.py:MyMethod",
     "--signal image-patches --n 20": "needs a square n",
