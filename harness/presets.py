@@ -58,4 +58,4 @@ FULL = (
 )
 
 PRESETS: dict[str, tuple[Sweep, ...]] = {"smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "full": FULL}
-BUDGET_S = {"smoke": 0.2, "default": 0.3, "paper": 1.0, "full": 1.0}
+BUDGET_S = {"smoke": 0.1, "default": 0.2, "paper": 1.0, "full": 1.0}
