@@ -47,9 +47,7 @@ def relative(a: Array, b: Array) -> float:
 @pytest.mark.parametrize("theta", THETAS)
 @pytest.mark.parametrize("operator", BETAS)
 @pytest.mark.parametrize("method", TIGHT, ids=lambda m: m.name)
-def test_tight_settings_reach_the_reference(
-    method: GradientMethod, operator: str, theta: str, batch: int | None
-) -> None:
+def test_tight_settings_reach_the_reference(method: GradientMethod, operator: str, theta: str, batch: int | None) -> None:
     problem = draw(operator, theta, batch)
     promised = method.promise(problem)
     assert promised is not None
