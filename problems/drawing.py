@@ -34,6 +34,21 @@ BETA_RULES: dict[tuple[str, str], tuple[float, str]] = {
     ("filters", "piecewise-constant"): (1.1, "half"),
     ("filters", "dct-sparse"): (1.6, "half"),
     ("filters", "image-patches"): (3.2, "half"),
+    ("circular-tv", "piecewise-constant"): (1.3, "denoising"),
+    ("circular-tv", "dct-sparse"): (2.3, "half"),
+    ("circular-tv", "image-patches"): (0.8, "denoising"),
+    ("second-differences", "piecewise-constant"): (0.43, "denoising"),
+    ("second-differences", "dct-sparse"): (0.8, "denoising"),
+    ("second-differences", "image-patches"): (0.5, "denoising"),
+    ("orthogonal", "piecewise-constant"): (3.6, "half"),
+    ("orthogonal", "dct-sparse"): (3.2, "half"),
+    ("orthogonal", "image-patches"): (5.0, "half"),
+    ("dct-tv", "piecewise-constant"): (1.1, "half"),
+    ("dct-tv", "dct-sparse"): (0.92, "half"),
+    ("dct-tv", "image-patches"): (0.65, "half"),
+    ("random-half", "piecewise-constant"): (3.8, "half"),
+    ("random-half", "dct-sparse"): (3.6, "half"),
+    ("random-half", "image-patches"): (4.3, "half"),
 }
 
 

@@ -26,6 +26,22 @@ def tv(n: int, rng: np.random.Generator) -> Array:
     return np.diff(np.eye(n), axis=0)
 
 
+def circular_tv(n: int, rng: np.random.Generator) -> Array:
+    """Circular total variation: x_{i+1} - x_i with x_{n+1} = x_1, shape (n, n), rank n - 1."""
+    return np.roll(np.eye(n), 1, axis=1) - np.eye(n)
+
+
+def second_differences(n: int, rng: np.random.Generator) -> Array:
+    """x_i - 2 x_{i+1} + x_{i+2}, shape (n - 2, n)."""
+    return np.diff(np.eye(n), n=2, axis=0)
+
+
+def orthogonal(n: int, rng: np.random.Generator) -> Array:
+    """A random orthogonal matrix (of Haar measure), shape (n, n)."""
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * np.sign(np.diagonal(r))
+
+
 def dct(n: int, rng: np.random.Generator) -> Array:
     """The orthonormal DCT-II, shape (n, n)."""
     from scipy.fft import dct as transform
@@ -36,6 +52,11 @@ def dct(n: int, rng: np.random.Generator) -> Array:
 def random(n: int, rng: np.random.Generator) -> Array:
     """Independent N(0, 1/n) entries, shape (n, n): rows of about unit norm."""
     return rng.standard_normal((n, n)) / np.sqrt(n)
+
+
+def random_wide(n: int, rng: np.random.Generator) -> Array:
+    """Independent N(0, 1/n) entries, shape (n // 2, n)."""
+    return rng.standard_normal((n // 2, n)) / np.sqrt(n)
 
 
 def random_tall(n: int, rng: np.random.Generator) -> Array:
@@ -55,12 +76,22 @@ def filters(n: int, rng: np.random.Generator) -> Array:
     return np.concatenate([circulant(column) for column in columns])
 
 
+def dct_tv(n: int, rng: np.random.Generator) -> Array:
+    """The DCT above 1-D total variation, shape (2n - 1, n)."""
+    return np.concatenate([dct(n, rng), tv(n, rng)])
+
+
 OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {
     "identity": identity,
     "scaled-identity": scaled_identity,
     "tv": tv,
+    "circular-tv": circular_tv,
+    "second-differences": second_differences,
+    "orthogonal": orthogonal,
     "dct": dct,
+    "dct-tv": dct_tv,
     "random": random,
+    "random-half": random_wide,
     "random-2n": random_tall,
     "filters": filters,
 }
