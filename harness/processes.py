@@ -66,6 +66,7 @@ class Handle:
         self._limits = limits
         self._process: Any = None
         self._connection: Any = None
+        self._mark = 0
         self.generation = 0
 
     def ask(self, request: str, *arguments: Any) -> dict[str, Any]:

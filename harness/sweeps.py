@@ -11,7 +11,6 @@ from functools import cache
 
 from methods import GradientMethod
 from problems import AnalysisL1
-from problems.drawing import default_beta
 from results import Planned
 
 
@@ -71,8 +70,10 @@ def instance(cell: Planned) -> AnalysisL1:
 
 
 @cache
-def _rows(operator: str, signal: str, n: int) -> int:
-    return len(AnalysisL1.draw(n=n, operator=operator, signal=signal, beta=1.0).theta)
+def _rows_and_beta(operator: str, signal: str, n: int, sigma: float) -> tuple[int, float]:
+    """(k, beta), from an instance that is drawn once, so that a plan no instance can be drawn for is refused."""
+    drawn = AnalysisL1.draw(n=n, sigma=sigma, operator=operator, signal=signal)
+    return len(drawn.theta), drawn.beta
 
 
 def _planned(
@@ -87,6 +88,7 @@ def _planned(
     device: str,
     threads: int,
 ) -> Planned:
+    k, beta = _rows_and_beta(operator, signal, n, sigma)
     return Planned(
         measure=sweep.measure,
         method=method.name,
@@ -100,11 +102,11 @@ def _planned(
         operator=operator,
         signal=signal,
         theta=sweep.theta,
-        k=_rows(operator, signal, n),
+        k=k,
         n=n,
         batch=batch,
         sigma=sigma,
-        beta=default_beta(operator, signal, sigma),
+        beta=beta,
         seed=seed,
         device=device,
         threads=threads,

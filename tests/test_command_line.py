@@ -15,7 +15,7 @@ COMMANDS = ("run", "report", "compare", "list", "reproduce", "tune-beta", "docto
 
 
 def dargmin(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "harness.cli", *arguments]
+    command = [str(Path(sys.executable).with_name("dargmin")), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
@@ -50,7 +50,7 @@ WRONG = {
     "--memory-limit -1": "--memory-limit must be at least 0",
     "--threads 1000": "--threads must be between 1 and",
     "--foo": "No such option: --foo",
-    "--threads two": "two",
+    "--threads two": "Invalid value for '--threads'",
     "--resume /nonexistent": "/nonexistent is not a run folder",
     "--resume /nonexistent --n 16": "--resume goes on with the plan of the run",
 }

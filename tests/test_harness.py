@@ -26,7 +26,7 @@ MISBEHAVING = f"{HERE / '_methods.py'}:ALL"
 
 
 def dargmin(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness.cli", *arguments]
+    command = [str(Path(sys.executable).with_name("dargmin")), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=280, **options)  # type: ignore[call-overload]
 
 
@@ -138,7 +138,7 @@ def test_the_run_holds_what_a_report_needs(failures: Run) -> None:
 
 
 def _start(out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "harness.cli", "run", "--no-report", "--out", str(out), "--method", "blorc"]
+    command = [str(Path(sys.executable).with_name("dargmin")), "run", "--no-report", "--out", str(out), "--method", "blorc"]
     command += ["--method", "blorc-paper", "--n", "16", "--seeds", "0:30", "--budget", "0.3"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
