@@ -33,6 +33,7 @@ DEFAULT = (
     Sweep(operators=("dct",), signals=_PATCHES, n=(64,), without=_SLOW),
     Sweep(n=(36,), knobs="all", without=_SAME_ENGINE),
     Sweep(n=(36, 144), measure="memory", without=_SLOW),
+    Sweep(n=(16, 36), measure="memory", methods=_SLOW),
 )
 
 PAPER = (
