@@ -30,7 +30,8 @@ def build(theta: Any = W, y: Any = Y, target: Any = Y, beta: Any = 0.1, **more: 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_shapes_of_a_drawn_instance(operator: str, theta: str, batch: int | None) -> None:
     problem = AnalysisL1.draw(n=9, operator=operator, theta=theta, batch=batch, seed=1)
-    k = {"tv": 8, "random-2n": 18, "filters": 27}.get(operator, 9)
+    rows = {"tv": 8, "second-differences": 7, "dct-tv": 17, "random-half": 4, "random-2n": 18, "filters": 27}
+    k = rows.get(operator, 9)
     assert problem.theta.shape == {"dense": (k, 9), "row-weights": (k,), "weight": ()}[theta]
     shape = (9,) if batch is None else (batch, 9)
     assert problem.y.shape == problem.target.shape == shape
