@@ -21,8 +21,8 @@ class Trap:
     """An instance with its right answer; `make` builds it.
 
     expectation: gradient (one exists: that of the reference), zero (it exists and is 0), kink (none exists), refuse
-    (`make` raises ValueError). `truth` derives the gradient by hand; `razor`: the margin is a few units in the last place,
-    so that a reference in float64 may leave it open.
+    (`make` raises ValueError). `truth` derives the gradient by hand; `needs_proof`: the margins are below what float64
+    resolves, so that a reference without a proof may be wrong there.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Trap:
     expectation: str
     why: str
     truth: Callable[[AnalysisL1], Array] | None = None
-    razor: bool = False
+    needs_proof: bool = False
 
 
 # The instances. Entries are dyadic wherever a threshold is to be met exactly.
@@ -205,11 +205,11 @@ TRAPS: tuple[Trap, ...] = (
     Trap("orthogonal, at threshold", partial(_orthogonal, 1.0), "kink", "(W y)_1 = beta exactly: |z_1| = beta on a zero row"),
     Trap(
         "slack 1e-15, zero row", partial(_orthogonal, 1 - _ULPS), "gradient", "|z_1| = beta (1 - 9e-16): strictly inside",
-        partial(_orthogonal_gradient, True), razor=True,
+        partial(_orthogonal_gradient, True), needs_proof=True,
     ),
     Trap(
         "slack 1e-15, active row", partial(_orthogonal, 1 + _ULPS), "gradient", "w_1 x* = 9e-16: strictly positive",
-        partial(_orthogonal_gradient, False), razor=True,
+        partial(_orthogonal_gradient, False), needs_proof=True,
     ),
     Trap("duplicated zero row", partial(_duplicated, 0), "kink", f"two equal zero rows, {_BREAKS}"),
     Trap("duplicated active row", partial(_duplicated, 2), "gradient", "equal rows off zero leave W0 with full rank"),
@@ -220,8 +220,8 @@ TRAPS: tuple[Trap, ...] = (
     Trap("[I; D], W", partial(_fused, "W"), "kink", f"on a block of zeros rows of D are differences of rows of I, {_BREAKS}"),
     Trap("[I; D], weights", partial(_fused, "row log-weights"), "gradient", _KEEPS),
     Trap("circular TV, constant, W", partial(_circular, "W"), "kink", f"all n rows are zero and add up to 0, {_BREAKS}"),
-    Trap("circular TV, constant, weights", partial(_circular, "row log-weights"), "zero", "x* = mean(y) whatever the weights", _zero),
-    Trap("filters, flat patch, W", partial(_filters, "W"), "kink", f"second differences are differences of first ones, {_BREAKS}"),
+    Trap("circular TV, constant, weights", partial(_circular, "row log-weights"), "zero", "x* = mean(y) at any weights", _zero),
+    Trap("filters, flat patch, W", partial(_filters, "W"), "kink", f"second differences come from first ones, {_BREAKS}"),
     Trap("filters, flat patch, weights", partial(_filters, "row log-weights"), "gradient", _KEEPS),
     *(
         Trap(
@@ -231,7 +231,7 @@ TRAPS: tuple[Trap, ...] = (
         for e in (1e-2, 1e-4, 1e-6)
     ),
     Trap("x* = 0", _all_zero, "zero", "|W y|_inf < beta: x* = 0 around W", _zero),
-    Trap("entries 1e-8 to 1e8", _wide, "gradient", "a diagonal W: the problem is five scalar ones", _wide_gradient),
+    Trap("entries 1e-8 to 1e8", _wide, "gradient", "a diagonal W: five scalar problems", _wide_gradient, needs_proof=True),
     *(
         Trap(f"loss times {scale:.0e}", partial(_cotangent, scale), "gradient", "the gradient is linear in the loss")
         for scale in COTANGENTS
