@@ -136,14 +136,14 @@ def table(timeout_s: float, step: Callable[[str], None]) -> dict[str, Any]:
 
 
 def row(check: str, instance: str, verdicts: dict[str, Verdict]) -> dict[str, Any]:
-    """One trap with what was expected and what each method returned; a figure that was not measured is null."""
+    """One trap with what was expected and what each method returned; a number that was not measured is null."""
     expectation, why = "gradient", "the two loosest settings of the ladder, the worse of them, on 1-D TV"
     if check == "trap":
         trap = trap_named(instance)
         expectation, why = trap.expectation, trap.why
     found = {label: asdict(verdict) for label, verdict in verdicts.items()}
     for cell in found.values():
-        cell["figure"] = None if not math.isfinite(cell["figure"]) else cell["figure"]
+        cell |= {key: None for key in ("figure", "norm") if not math.isfinite(cell[key])}
     name = instance if check == "trap" else "loosest setting"
     return {"trap": name, "expectation": expectation, "why": why, "cells": found}
 

@@ -30,6 +30,7 @@ class Verdict:
     figure: float = math.nan
     message: str = ""
     fault: str = ""  # the known fault of a library that explains it
+    norm: float = math.nan  # |g| of what was returned where no gradient exists
 
 
 @dataclass(frozen=True)
@@ -264,11 +265,12 @@ def _refused(trap: Trap) -> Verdict:
 def _at_kink(answer: Answer, promise: float | None) -> Verdict:
     if answer.refused:
         return Verdict("", "", True, "refused", message=answer.refused)
+    norm = math.nan if answer.gradient is None else float(np.linalg.norm(answer.grad))
     if answer.flag:
-        return Verdict("", "", True, "right", message=answer.flag)
+        return Verdict("", "", True, "right", message=answer.flag, norm=norm)
     exact = promise is not None and promise <= EXACT
     reason = f"promises {promise:.0e} and says nothing" if exact else "says nothing"
-    return Verdict("", "", not exact, "silent", message=f"{reason}; |g| = {np.linalg.norm(answer.grad):.2g}")
+    return Verdict("", "", not exact, "silent", message=f"{reason}; |g| = {norm:.2g}", norm=norm)
 
 
 def _law(answer: Answer, figure: float, message: str = "", limit: float = 0.0) -> Verdict:

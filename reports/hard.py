@@ -13,9 +13,9 @@ TITLE = "What each method returns where it is hard"
 _ORDER = {"right": 0.0, "refused": 1.0, "flagged": 2.0, "silent": 3.0}
 NOTE = (
     "gradient, zero: the relative (zero: absolute) error; right: within the method's own promise, or within 1e-2 where it "
-    "promises nothing. kink: no gradient exists, and right is who says so. flagged: wrong, but the method raised, set a note "
-    "or reported that it did not converge; silent: wrong without a word; refused: it does not take the instance. "
-    "*: a known fault of a library, listed below. !: the check failed."
+    "promises nothing. kink: no gradient exists, and right is who says so; |g|, the norm of what was returned, stands in "
+    "bars. flagged: wrong, but the method raised, set a note or reported that it did not converge; silent: wrong without a "
+    "word; refused: it does not take the instance. *: a known fault of a library, listed below. !: the check failed."
 )
 
 
@@ -36,8 +36,9 @@ def outcomes(checks: Mapping[str, Any]) -> Table:
 
 
 def _cell(cell: Mapping[str, Any]) -> Cell:
-    figure = cell["figure"]
+    figure, norm = cell["figure"], cell["norm"]
     shown = cell["outcome"] if figure is None else f"{cell['outcome']} {figure:.0e}"
+    shown += "" if norm is None else f" |{norm:.2g}|"
     mark = ("*" if cell["fault"] else "") + ("" if cell["passed"] else "!")
     return Cell(shown + mark, _ORDER[cell["outcome"]] + min(figure or 0.0, 1.0) / 2)
 

@@ -9,7 +9,7 @@ from problems.algorithms.dual_fista import DualFISTA
 from problems.algorithms.dual_ista import DualISTA
 from problems.base import BoxDual
 
-STIFF = 1000.0  # the penalty of "admm-stiff": a hundred times that of "admm"
+STIFF = 100.0  # the penalty of "admm-stiff": ten times that of "admm"
 
 ALGORITHMS: dict[str, Callable[[BoxDual], Algorithm]] = {
     DualISTA.name: DualISTA,
