@@ -131,7 +131,9 @@ def table(timeout_s: float, step: Callable[[str], None]) -> dict[str, Any]:
         "commit": environment.commit(),
         "methods": [method.label for method in COLUMNS],
         "rows": [row(check, instance, verdicts) for (check, instance), verdicts in cells.items()],
-        "known_faults": [asdict(fault) for fault in KNOWN_FAULTS],
+        "known_faults": [
+            asdict(fault) | {"methods": list(fault.methods), "instances": list(fault.instances)} for fault in KNOWN_FAULTS
+        ],
     }
 
 
