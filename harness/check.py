@@ -9,9 +9,10 @@ from typing import Any
 
 from harness import environment
 from harness.catalogue import MethodError, is_source, select
-from harness.conformance import CHECKS, Verdict, trap_named
+from harness.conformance import CHECKS, trap_named
 from harness.known_faults import KNOWN_FAULTS, KnownFault, known
 from harness.processes import Handle, Limits, Lost, context
+from harness.verdicts import Verdict
 from harness.worker import Settings
 from methods import GradientMethod
 from methods.blorc import Blorc

@@ -15,8 +15,9 @@ import pytest
 
 from harness import check as checks
 from harness.check import Checker, line, settled
-from harness.conformance import CHECKS, OUTCOMES, Verdict, regular, verdict
+from harness.conformance import CHECKS, regular, verdict
 from harness.known_faults import KNOWN_FAULTS, KnownFault
+from harness.verdicts import OUTCOMES, Verdict
 from methods import GradientMethod
 from methods.blorc import Blorc
 from methods.closed_form import ClosedForm
