@@ -1,4 +1,4 @@
-"""The command line: dargmin run, report, compare, list, reproduce, tune-beta, doctor."""
+"""The command line: dargmin run, report, compare, list, check, reproduce, tune-beta, doctor."""
 
 from __future__ import annotations
 
@@ -143,6 +143,26 @@ def list_(
 
 
 @app.command()
+def check(
+    method: Annotated[str | None, typer.Argument(help="name, label or path/to/file.py:Class")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="the table of what each method returns on each trap")] = False,
+    into: Annotated[Path | None, typer.Option(help="with --all: run folder whose report is to show the table")] = None,
+    timeout: Annotated[float, typer.Option(help="seconds a call may take")] = 60.0,
+) -> None:
+    """Conformance and trap instances for one method, or the table for all; exit code 1 when a check fails.
+
+    Example: dargmin check blorc
+    """
+    with _one_line():
+        if (method is None) != all_:
+            raise ValueError("give either a METHOD or --all")
+        if into is not None and not all_:
+            raise ValueError("--into goes with --all; the checks of one method are printed")
+        passed = _check_all(into, timeout) if method is None else _check_one(method, timeout)
+    raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
 def reproduce(
     name: Annotated[str, typer.Argument(help="blorc-table4, or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
@@ -184,6 +204,30 @@ def doctor() -> None:
 
     if not show():
         raise typer.Exit(1)
+
+
+def _check_one(method: str, timeout: float) -> bool:
+    from harness import check as checks
+
+    return checks.run(method, timeout, lambda line: print(line, flush=True))
+
+
+def _check_all(into: Path | None, timeout: float) -> bool:
+    from harness import check as checks
+    from reports import checks_table
+    from results import Run
+
+    run = Run.open(into) if into is not None else None  # a wrong folder is told before the work
+    found = checks.table(timeout, lambda label: print(f"checking {label}", file=sys.stderr, flush=True))
+    if run is not None:
+        run.write_checks(found)
+        print(f"written: {run.path / 'checks.json'}; dargmin report {run.path} shows it")
+    else:
+        print(checks_table(found))
+    failed = checks.failures(found)
+    for line in failed:
+        print(f"failed: {line}")
+    return not failed
 
 
 def _show(path: Path) -> None:

@@ -68,6 +68,7 @@ class Handle:
         self._connection: Any = None
         self._mark = 0
         self.generation = 0
+        self._mark = 0
 
     def ask(self, request: str, *arguments: Any) -> dict[str, Any]:
         """The worker's answer; Lost where a call outlasts its limit, memory runs out or the process ends."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from harness import memory, timing
 from harness.catalogue import entries, with_ladders
+from harness.conformance import verdict
 from harness.judge import judge
 from harness.sweeps import instance
 from methods import GradientMethod, Prepared, to_numpy
@@ -189,6 +190,12 @@ class Worker:
         self._tick()
         columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
+
+    def check(self, method: GradientMethod, check: str, instance: str) -> dict[str, Any]:
+        """The verdict of one conformance check."""
+        if name := missing(method):
+            raise Refused("not-installed", f"{name} is not installed")
+        return {"verdict": verdict(method, check, instance, self._tick)}
 
     def drop(self) -> dict[str, Any]:
         """Forget the block."""

@@ -32,11 +32,13 @@ def differentiate(
     solution: Callable[[Any, Any, Any], Any],
     constants: Callable[[Array], Any],
     iterations: int | None = None,
+    doubt: Callable[[Array, Any], str] | None = None,
 ) -> Split:
     """theta -> gradient of L(x(theta, c), theta) with x = solution(problem, theta, c) and c = constants(theta) held fixed.
 
     Forward runs the loss and keeps what the framework keeps; backward is one vector-Jacobian product. `solution` must be a
     method of a frozen dataclass or a plain function: with the problem's structure it identifies the compiled code.
+    `doubt(theta, c)` becomes the note.
     """
     framework = FRAMEWORKS[framework_name]
     forward, backward = _stages(framework_name, solution, Skeleton(problem))
@@ -45,13 +47,14 @@ def differentiate(
 
     def run_forward(theta: Array) -> Any:
         c = constants(theta)
+        note = doubt(theta, c) if doubt is not None else ""
         with framework.active():
-            return forward(framework.array(theta), (framework.array(c), data))
+            return *forward(framework.array(theta), (framework.array(c), data)), note
 
     def run_backward(state: Any) -> Gradient:
-        (value, x), residuals = state
+        (value, x), residuals, note = state
         with framework.active():
-            return Gradient(value, x, backward(residuals), iterations=iterations)
+            return Gradient(value, x, backward(residuals), iterations=iterations, note=note)
 
     return Split(run_forward, run_backward)
 

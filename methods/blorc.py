@@ -9,7 +9,7 @@ import numpy as np
 
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import BoxDual, Problem
-from problems._box_dual import DualSolution, solve
+from problems._box_dual import DEPENDENT, DualSolution, solve
 from problems.base import Array
 
 
@@ -48,7 +48,14 @@ class Blorc(GradientMethod):
             z, h, v = _adjoint(duals, np.atleast_2d(g), shape)
             grad = direct - parametrisation.pullback(theta, z, v) - parametrisation.pullback(theta, h, x)
             iterations = max(dual.iterations for dual in duals)
-            return Gradient(problem.loss(x, theta), x, grad, converged=True, iterations=iterations, note=_doubt(duals))
+            return Gradient(
+                problem.loss(x, theta),
+                x,
+                grad,
+                converged=True,
+                iterations=iterations,
+                note=_doubt(duals, parametrisation.keeps_rank),
+            )
 
         return Split(forward, backward)
 
@@ -68,6 +75,8 @@ def _adjoint(duals: list[DualSolution], g: Array, shape: tuple[int, ...]) -> tup
     return (z, h, v) if len(shape) == 2 else (z[0], h[0], v[0])
 
 
-def _doubt(duals: list[DualSolution]) -> str:
-    dependent = sum(not dual.factor.full_rank for dual in duals)
-    return f"dependent zero rows in {dependent} of {len(duals)} signals: no gradient in the entries of W" if dependent else ""
+def _doubt(duals: list[DualSolution], keeps_rank: bool) -> str:
+    """What speaks against a gradient, and in how many signals; dependent rows do not where theta keeps the rank."""
+    doubts = [dual.doubt for dual in duals if dual.doubt and not (keeps_rank and dual.doubt == DEPENDENT)]
+    what, _, meaning = doubts[0].partition(":") if doubts else ("", "", "")
+    return f"{what} in {len(doubts)} of {len(duals)} signals:{meaning}" if doubts else ""

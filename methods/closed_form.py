@@ -37,7 +37,7 @@ class ClosedForm(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, PartlySmooth)
-        return differentiate(self.framework, problem, self._solution, problem.pattern)
+        return differentiate(self.framework, problem, self._solution, problem.pattern, doubt=problem.doubt)
 
     def _solution(self, problem: PartlySmooth, theta: Any, pattern: Any) -> Any:
         return problem.closed_form(theta, pattern)

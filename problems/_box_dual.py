@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from problems.base import Array, SolveError
 
 BOUND = 1e-9  # a dual within this share of beta counts as bound before verification (daqp's bounds are off by 1e-10)
+ILL = 1e-6  # below it a gradient from one pseudo-inverse, unrefined, may be off by 1e-10 (rounding over this)
 SLACK = 1e-10  # relative violation of the optimality conditions that verification still accepts as rounding
+TOUCH = 1e-9  # a zero row's dual this close to its bound, by share of beta, may be at a kink
 CONDITION = 1e-10  # below this reciprocal condition of W0 W0^T, normal equations are not used
 RANK = 1e-10  # singular values below this share of the largest count as zero
 HIDDEN = 1e-9  # a bound row with |w_i x*| below this share of |w_i| |y| may be a zero row at a vertex of the dual face
+
+
+DEPENDENT = "dependent zero rows: no gradient in the entries of W"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class RowFactor:
     cholesky: Array | None
     pseudo_inverse: Array | None  # of W0^T, shape (m, n)
     rank: int
+    reciprocal: float = 1.0  # reciprocal condition of W0 W0^T over its range
 
     @classmethod
     def of(cls, w0: Array) -> RowFactor:
@@ -31,11 +37,15 @@ class RowFactor:
 
             gram = w0 @ w0.T
             factor, info = dpotrf(gram, lower=1, clean=0)
-            if not len(w0) or (info == 0 and dpocon(factor, np.abs(gram).sum(axis=0).max(), uplo="L")[0] > CONDITION):
-                return cls(w0, factor, None, len(w0))
+            if not len(w0):
+                return cls(w0, factor, None, 0)
+            reciprocal = dpocon(factor, np.abs(gram).sum(axis=0).max(), uplo="L")[0] if info == 0 else 0.0
+            if reciprocal > CONDITION:
+                return cls(w0, factor, None, len(w0), float(reciprocal))
         u, singular, vt = np.linalg.svd(w0, full_matrices=False)
         kept = singular > RANK * singular.max(initial=0.0)
-        return cls(w0, None, (u[:, kept] / singular[kept]) @ vt[kept], int(kept.sum()))
+        reciprocal = (singular[kept].min(initial=np.inf) / singular.max(initial=1.0)) ** 2
+        return cls(w0, None, (u[:, kept] / singular[kept]) @ vt[kept], int(kept.sum()), float(reciprocal))
 
     @property
     def full_rank(self) -> bool:
@@ -66,6 +76,14 @@ class DualSolution:
     signs: Array
     factor: RowFactor  # of W0, the rows with sign 0
     iterations: int
+    touching: bool = False  # a zero row's dual is at its bound within rounding: strict complementarity may fail
+
+    @property
+    def doubt(self) -> str:
+        """Why the gradient may not exist; empty: nothing speaks against it."""
+        if self.touching:
+            return "a zero row at the bound of its dual: no gradient, or a change of pattern within rounding"
+        return "" if self.factor.full_rank else DEPENDENT
 
 
 def solve(w: Array, y: Array, beta: float) -> DualSolution:
@@ -106,8 +124,10 @@ def _polish(w: Array, y: Array, beta: float, z: Array, iterations: int) -> DualS
     if solution is None:
         return None
     hidden = (signs != 0) & (np.abs(w @ solution.x) <= HIDDEN * np.linalg.norm(w, axis=1) * np.linalg.norm(y))
-    if not hidden.any() or RowFactor.of(w[hidden | (signs == 0)]).full_rank:
+    if not hidden.any():
         return solution
+    if RowFactor.of(w[hidden | (signs == 0)]).full_rank:
+        return replace(solution, touching=True)
     return _implied(w, y, beta, z, np.where(hidden, 0.0, signs), iterations) or solution
 
 
@@ -129,7 +149,21 @@ def _implied(w: Array, y: Array, beta: float, z: Array, signs: Array, iterations
         return None
     full = beta * signs
     full[free] = z_free
-    return DualSolution(full, x, signs, factor, iterations)
+    touching = np.abs(z_free).max(initial=0.0) >= beta * (1 - TOUCH) and factor.full_rank
+    return DualSolution(full, x, signs, factor, iterations, bool(touching))
+
+
+def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> str:
+    """DualSolution.doubt from the signs alone, and ill-conditioned zero rows; dependent ones are no doubt at constant rank."""
+    found = _implied(w, y, beta, np.clip(w @ y, -beta, beta), signs, 0)
+    bound = signs != 0
+    if found is None:  # dependent rows whose minimum-norm dual leaves the box
+        return "" if keeps_rank else DEPENDENT
+    near = np.abs(w[bound] @ found.x) <= HIDDEN * np.linalg.norm(w[bound], axis=1) * np.linalg.norm(y)
+    text = replace(found, touching=found.touching or bool(near.any())).doubt
+    if (not text or (keeps_rank and text == DEPENDENT)) and found.factor.reciprocal < ILL:
+        return f"zero rows of condition {found.factor.reciprocal**-0.5:.0e}: rounding grows with its square"
+    return "" if keeps_rank and text == DEPENDENT else text
 
 
 def _fista(w: Array, y: Array, beta: float, iterations: int) -> Array:

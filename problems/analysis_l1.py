@@ -144,6 +144,12 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         lifted = xp.matmul(xp.linalg.pinv(w0), xp.matmul(w0, q[..., :, None]))
         return q - lifted[..., 0]
 
+    def doubt(self, theta: Array, pattern: Array) -> str:
+        w, keeps_rank = self.parametrisation.matrix(theta), self.parametrisation.keeps_rank
+        pairs = zip(np.atleast_2d(self.y), np.atleast_2d(pattern), strict=True)
+        doubts = (_box_dual.doubt(w, y, self.beta, signs, keeps_rank) for y, signs in pairs)
+        return next(filter(None, doubts), "")
+
     def smoothed(self, eps: float) -> Energy:
         return SmoothedAnalysisL1(self, eps)
 

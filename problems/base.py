@@ -121,6 +121,10 @@ class PartlySmooth(ABC):
     def closed_form(self, theta: Any, pattern: Any) -> Any:
         """x*(theta) while the manifold stays `pattern`; written in the caller's array library."""
 
+    @abstractmethod
+    def doubt(self, theta: Array, pattern: Array) -> str:
+        """Why x* may leave the manifold, or the manifold its dimension, as soon as theta moves; empty: it does not."""
+
 
 class BoxDual(ABC):
     """x* = y - K(theta)^T z with z = argmin over |z| <= beta of 1/2 |y - K(theta)^T z|^2."""

@@ -5,7 +5,7 @@ Needs nothing but a run folder: every figure can be redrawn on a machine without
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reports.compare import Comparison
     from results import Run
 
-__all__ = ["compare", "terminal_table", "write_report"]
+__all__ = ["checks_table", "compare", "terminal_table", "write_report"]
 
 # pandas, matplotlib and seaborn are slow to import: the command line must not wait for them.
 
@@ -30,6 +30,13 @@ def terminal_table(run: Run) -> Any:
     from reports.terminal import summary
 
     return summary(run)
+
+
+def checks_table(checks: Mapping[str, Any]) -> str:
+    """The content of checks.json as text: what each method returns on each trap."""
+    from reports.hard import plain
+
+    return plain(checks)
 
 
 def compare(base: Run, head: Run, time_ratio: float = 1.5) -> Comparison:

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import failures, tables
+from reports import failures, hard, tables
 from reports.figures import Drawn, draw_all
 from reports.findings import findings, summary
 from reports.select import Study, load
@@ -43,7 +43,7 @@ def write(runs: Sequence[Run], folder: Path) -> Path:
         "summary": summary(study),
         "findings": findings(study),
         "facts": [(run.name, facts(run.environment)) for run in runs],
-        "sections": sections(study, drawn),
+        "sections": sections(study, drawn, runs),
         "reading": reading(),
         "infinity": math.inf,
         "runs": [(run.name, _json(run.settings), _json(run.environment)) for run in runs],
@@ -52,7 +52,7 @@ def write(runs: Sequence[Run], folder: Path) -> Path:
     return _render("page.html", content | bundle(), folder / "index.html")
 
 
-def sections(study: Study, drawn: Sequence[Drawn]) -> list[Section]:
+def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> list[Section]:
     """The chapters in order, each with its tables and figures."""
     chapters = (
         Section("headline", "Headline", "", (tables.headline(study),)),
@@ -62,6 +62,7 @@ def sections(study: Study, drawn: Sequence[Drawn]) -> list[Section]:
         Section("grid", "n and sigma"),
         Section("profile", "Performance profiles"),
         Section("ratios", "Ratios", "", (tables.ratios(study),)),
+        *(Section("hard", hard.TITLE, "", found) for found in hard.sections(runs)),
         Section("failures", "Failures", "", (failures.statuses(study), failures.reasons(study), failures.unjudged(study))),
         Section("noise", "Noise of the machine", "", (failures.noise(study),)),
         Section("methods", "Methods", "", (failures.catalogue(study),)),

@@ -89,6 +89,20 @@ class Run:
         """By label: name, family, citation, formula, knob, batching and promise of every method of the run."""
         return self._json("methods")
 
+    @property
+    def checks(self) -> dict[str, Any] | None:
+        """What `dargmin check --all --into` wrote: versions, methods, rows and known faults; None where it did not."""
+        return self._json("checks") if (self.path / "checks.json").is_file() else None
+
+    def write_checks(self, checks: dict[str, Any]) -> None:
+        """checks.json, whole or not at all."""
+        staging = self.path / ".checks.json"
+        try:
+            staging.write_text(json.dumps(checks, indent=1))
+            staging.replace(self.path / "checks.json")
+        except OSError as error:
+            raise RunError(f"cannot write to {self.path}: {error.strerror}; give another --into") from None
+
     def append(self, results: Iterable[tuple[str, Planned, Measured]]) -> None:
         """Write the lines of one finished block together and wait until they are on the disk."""
         lines = [json.dumps(row(self.name, key, planned, measured)) + "\n" for key, planned, measured in results]

@@ -1,0 +1,161 @@
+"""`dargmin check`: every check of a method in a worker of its own, judged against the known faults, printed or stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+from harness import environment
+from harness.catalogue import MethodError, is_source, select
+from harness.conformance import CHECKS, trap_named
+from harness.known_faults import KNOWN_FAULTS, KnownFault, known
+from harness.processes import Handle, Limits, Lost, context
+from harness.verdicts import Verdict
+from harness.worker import Settings
+from methods import GradientMethod
+from methods.blorc import Blorc
+from methods.blorc_paper import BlorcPaper
+from methods.closed_form import ClosedForm
+from methods.cone_diffcp import Diffcp
+from methods.cone_layers import ConeLayer
+from methods.finite_differences import EntrywiseDifferences
+from methods.smoothed import SmoothedIFT
+from methods.unrolled import Unrolled
+
+TITLE = "What each method returns where it is hard"
+MEMORY = 8 << 30
+
+# Of every library its defaults and a tight setting; of ADMM two penalties, for their answers differ where no gradient exists.
+COLUMNS: tuple[GradientMethod, ...] = (
+    Blorc(),
+    BlorcPaper(),
+    ClosedForm(),
+    ConeLayer(),
+    ConeLayer(tolerance=1e-10, adjoint="dense"),
+    Diffcp("dense"),
+    Diffcp("lsqr"),
+    Unrolled("admm"),
+    Unrolled("admm-stiff"),
+    SmoothedIFT(),
+    EntrywiseDifferences(),
+)
+HARD = tuple((check, instance) for check in ("trap", "loose") for instance in CHECKS[check][1])
+EVERY = tuple((check, instance) for check, (_, instances) in CHECKS.items() for instance in instances)
+
+
+def chosen(name: str) -> tuple[GradientMethod, ...]:
+    """A method by name, label or path/to/file.py:Class, the columns of the table included."""
+    named = tuple(method for method in COLUMNS if method.label == name)
+    try:
+        return named or select([name])
+    except MethodError as error:
+        raise MethodError(str(error).replace("--method", "METHOD")) from None
+
+
+class Checker:
+    """One worker that answers checks; it is replaced when a check ends it, so that a crash costs one check."""
+
+    def __init__(self, methods: Iterable[GradientMethod], sources: tuple[str, ...] = (), timeout_s: float = 60.0) -> None:
+        if not (math.isfinite(timeout_s) and timeout_s > 0):
+            raise ValueError(f"--timeout must be a finite number of seconds above 0, got {timeout_s}")
+        spawn = context(1, sorted({name for method in methods for name in method.requires}))
+        settings = Settings(sources, environment.cores()[:1], MEMORY, "", False)
+        self._handle = Handle(spawn, settings, Limits(timeout_s, MEMORY))
+
+    def __enter__(self) -> Checker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._handle.close()
+
+    def verdict(self, method: GradientMethod, check: str, instance: str) -> Verdict:
+        """The verdict with the known faults applied."""
+        try:
+            answer = self._handle.ask("check", method, check, instance)
+        except Lost as lost:
+            return Verdict(check, instance, False, "flagged", message=f"{lost.status}: {lost.reason}")
+        if "verdict" in answer:
+            return settled(method.label, answer["verdict"])
+        absent = answer["status"] == "not-installed"
+        return Verdict(check, instance, absent, "refused" if absent else "flagged", message=answer["reason"])
+
+
+def settled(label: str, verdict: Verdict, faults: tuple[KnownFault, ...] = KNOWN_FAULTS) -> Verdict:
+    """A silent error that is a known fault passes; a known fault that is gone fails, so that the list stays true."""
+    fault = known(faults, label, verdict.check, verdict.instance)
+    if fault is None or verdict.outcome == "refused":
+        return verdict
+    if verdict.outcome == "silent":
+        return replace(verdict, passed=True, fault=fault.reference)
+    gone = f"known fault gone: {fault.reference}; take it off harness/known_faults.py"
+    return replace(verdict, passed=False, fault=fault.reference, message=gone)
+
+
+def run(name: str, timeout_s: float, show: Callable[[str], None]) -> bool:
+    """Every check of one method (or of all that the name stands for); whether all passed."""
+    methods = chosen(name)
+    failed = 0
+    with Checker(methods, (name,) if is_source(name) else (), timeout_s) as checker:
+        for method in methods:
+            show(method.label)
+            for check, instance in EVERY:
+                verdict = checker.verdict(method, check, instance)
+                failed += not verdict.passed
+                show(line(verdict))
+    show(
+        f"{failed} of {len(methods) * len(EVERY)} checks failed" if failed else f"all {len(methods) * len(EVERY)} checks passed"
+    )
+    return not failed
+
+
+def line(verdict: Verdict) -> str:
+    """ok    gradient     tv                right    1.9e-15  why."""
+    mark = ("known" if verdict.fault else "ok") if verdict.passed else "FAIL"
+    figure = "" if math.isnan(verdict.figure) else f"{verdict.figure:.1e}"
+    text = f"{verdict.fault}: {verdict.message}" if mark == "known" else verdict.message
+    return f"  {mark:5} {verdict.check:12} {verdict.instance:31} {verdict.outcome:8} {figure:8} {text}".rstrip()
+
+
+def table(timeout_s: float, step: Callable[[str], None]) -> dict[str, Any]:
+    """The content of checks.json: every column on every trap."""
+    cells: dict[tuple[str, str], dict[str, Verdict]] = {key: {} for key in HARD}
+    with Checker(COLUMNS, (), timeout_s) as checker:
+        for method in COLUMNS:
+            step(method.label)
+            for check, instance in HARD:
+                cells[check, instance][method.label] = checker.verdict(method, check, instance)
+    return {
+        "title": TITLE,
+        "versions": environment.versions(),
+        "commit": environment.commit(),
+        "methods": [method.label for method in COLUMNS],
+        "rows": [row(check, instance, verdicts) for (check, instance), verdicts in cells.items()],
+        "known_faults": [
+            asdict(fault) | {"methods": list(fault.methods), "instances": list(fault.instances)} for fault in KNOWN_FAULTS
+        ],
+    }
+
+
+def row(check: str, instance: str, verdicts: dict[str, Verdict]) -> dict[str, Any]:
+    """One trap with what was expected and what each method returned; a number that was not measured is null."""
+    expectation, why = "gradient", "the two loosest settings of the ladder, the worse of them, on 1-D TV"
+    if check == "trap":
+        trap = trap_named(instance)
+        expectation, why = trap.expectation, trap.why
+    found = {label: asdict(verdict) for label, verdict in verdicts.items()}
+    for cell in found.values():
+        cell |= {key: None for key in ("figure", "norm") if not math.isfinite(cell[key])}
+    name = instance if check == "trap" else "loosest setting"
+    return {"trap": name, "expectation": expectation, "why": why, "cells": found}
+
+
+def failures(checks: dict[str, Any]) -> list[str]:
+    """One line for every check of the table that failed."""
+    return [
+        f"{row['trap']}: {label}: {cell['outcome']}: {cell['message']}"
+        for row in checks["rows"]
+        for label, cell in row["cells"].items()
+        if not cell["passed"]
+    ]

@@ -1,0 +1,215 @@
+"""The checks of one method on one instance, run inside a worker; each ends in a Verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from harness.verdicts import EXACT, WRONG, Answer, Tick, Verdict, ask, graded
+from methods import GradientMethod
+from problems import AnalysisL1
+from problems.traps import COTANGENTS, TRAPS, Trap
+
+# Regular instances: the reference has a gradient, far from any kink.
+
+REGULAR: dict[str, dict[str, str]] = {
+    "tv": {"operator": "tv"},
+    "identity": {"operator": "identity"},
+    "dct": {"operator": "dct"},
+    "random": {"operator": "random"},
+    "random-2n": {"operator": "random-2n"},
+    "tv, row-weights": {"operator": "tv", "theta": "row-weights"},
+    "dct, weight": {"operator": "dct", "theta": "weight"},
+}
+BATCH = 3
+
+
+@cache
+def regular(name: str, batch: int | None = None) -> AnalysisL1:
+    """The instance of REGULAR, n = 16."""
+    return AnalysisL1.draw(n=16, batch=batch, **REGULAR[name])  # type: ignore[arg-type]
+
+
+def check_gradient(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """The error against the reference within the method's own promise."""
+    problem = regular(instance)
+    truth = problem.reference().grad
+    assert truth is not None
+    return graded(ask(method, problem, tick), truth, method.promise(problem), flags_pass=False)
+
+
+def check_float64(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """A float64 gradient of the shape of theta (a slope along a direction: a scalar)."""
+    problem = regular(instance)
+    answer = ask(method, problem, tick)
+    if answer.gradient is None:
+        return _law(answer, math.nan)
+    shape = problem.theta.shape if answer.gradient.direction is None else ()
+    found = f"{answer.grad.dtype} of shape {answer.grad.shape}"
+    right = answer.grad.dtype == np.float64 and answer.grad.shape == shape
+    return _law(answer, 0.0 if right else math.inf, f"expected float64 of shape {shape}, got {found}")
+
+
+def check_purity(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """theta, another, the same again: identical bits."""
+    problem = regular(instance)
+    if reason := method.unsupported(problem):
+        return _law(Answer(refused=reason), math.nan)
+    prepared = method.prepare(problem)
+    other = problem.perturbed(np.random.default_rng(0))
+    grads = []
+    for theta in (problem.theta, other, problem.theta):
+        tick()
+        answer = Answer(prepared(np.array(theta)))
+        grads.append(answer.grad.copy())
+    figure = float(np.abs(grads[2] - grads[0]).max())
+    right = grads[0].tobytes() == grads[2].tobytes()
+    return _law(answer, 0.0 if right else max(figure, 1e-300), f"the same theta again differs by {figure:.1e}")
+
+
+def check_inputs(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """The caller's theta is not written to, nor is it the gradient's memory."""
+    problem = regular(instance)
+    if reason := method.unsupported(problem):
+        return _law(Answer(refused=reason), math.nan)
+    theta = np.array(problem.theta)
+    tick()
+    answer = Answer(method.prepare(problem)(theta))
+    right = theta.tobytes() == problem.theta.tobytes() and not np.shares_memory(theta, answer.grad)
+    return _law(answer, 0.0 if right else math.inf, "the array of the caller was changed or is shared")
+
+
+def check_homogeneity(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """grad(c L)/c = grad(L), c down to 1e-14; without a promise to WRONG, for it is a law and not accuracy."""
+    problem = regular(instance)
+    first, worst, where = ask(method, problem, tick), 0.0, ""
+    if first.gradient is None:
+        return _law(first, math.nan)
+    for scale in COTANGENTS:
+        answer = ask(method, replace(problem, loss_scale=scale), tick)
+        if answer.gradient is None:
+            return _law(answer, math.nan)
+        figure = float(np.linalg.norm(answer.grad / scale - first.grad) / np.linalg.norm(first.grad))
+        worst, where = max((worst, where), (figure, f"grad(c L)/c is off by {figure:.1e} at c = {scale:.0e}"))
+    return _law(first, worst, where, method.promise(problem) or WRONG)
+
+
+def check_batch(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """The gradient of a batch is the mean of those of its signals."""
+    problem = regular(instance, BATCH)
+    together = ask(method, problem, tick)
+    singles = [
+        ask(method, replace(problem, y=y, target=target), tick) for y, target in zip(problem.y, problem.target, strict=True)
+    ]
+    for answer in (together, *singles):
+        if answer.gradient is None:
+            return _law(answer, math.nan)
+    mean = np.mean([answer.grad for answer in singles], axis=0)
+    figure = float(np.linalg.norm(together.grad - mean) / np.linalg.norm(mean))
+    return _law(together, figure, "the batch is not the mean of its signals", method.promise(problem) or WRONG)
+
+
+def check_shapes(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """A theta that does not fit the signals is refused with an exception."""
+    problem = regular(instance)
+    k, n = problem.theta.shape
+    for wrong in (np.ones((k, n + 1)), np.ones((n, k))):
+        answer = ask(method, problem, tick, wrong)
+        if answer.gradient is not None:
+            return _law(answer, math.inf, f"theta of shape {wrong.shape} was taken for {(k, n)}")
+    return Verdict("", "", True, "refused" if answer.refused else "right", math.nan, answer.flag)
+
+
+def check_finite(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """A theta with a NaN is refused, or the answer shows it."""
+    theta = np.array(regular(instance).theta)
+    theta.flat[0] = np.nan
+    answer = ask(method, regular(instance), tick, theta)
+    return Verdict(
+        "", "", bool(answer.flag), "right" if answer.flag else "silent", math.nan, answer.flag or "a NaN in theta vanished"
+    )
+
+
+def check_loose(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """The loosest rungs of the ladder (defaults may stand before them) are right to WRONG, or flagged; the worst counts."""
+    problem = regular(instance)
+    truth = problem.reference().grad
+    assert truth is not None
+    rungs = method.ladder()[:2] if method.knob else (method,)
+    verdicts = []
+    for rung in rungs:
+        verdict = graded(ask(rung, problem, tick), truth, None, flags_pass=True)
+        verdicts.append(replace(verdict, message=f"{rung.label}: {verdict.message}"))
+    return max(verdicts, key=lambda v: (v.outcome == "silent", v.outcome == "flagged", v.figure))
+
+
+def check_trap(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+    """What the method returns on a trap against what is right there."""
+    trap = trap_named(instance)
+    if trap.expectation == "refuse":
+        return _refused(trap)
+    problem = trap.make()
+    answer, promise = ask(method, problem, tick), method.promise(problem)
+    if trap.expectation == "kink":
+        return _at_kink(answer, promise)
+    truth = trap.truth(problem) if trap.truth is not None else problem.reference().grad
+    assert truth is not None
+    return graded(answer, truth, promise, flags_pass=True)
+
+
+def trap_named(name: str) -> Trap:
+    return next(trap for trap in TRAPS if trap.name == name)
+
+
+def _refused(trap: Trap) -> Verdict:
+    try:
+        trap.make()
+    except ValueError as refusal:
+        return Verdict("", "", True, "refused", message=f"at construction: {refusal}")
+    return Verdict("", "", False, "silent", message="bad data were taken")
+
+
+def _at_kink(answer: Answer, promise: float | None) -> Verdict:
+    if answer.refused:
+        return Verdict("", "", True, "refused", message=answer.refused)
+    norm = math.nan if answer.gradient is None else float(np.linalg.norm(answer.grad))
+    if answer.flag:
+        return Verdict("", "", True, "right", message=answer.flag, norm=norm)
+    exact = promise is not None and promise <= EXACT
+    reason = f"promises {promise:.0e} and says nothing" if exact else "says nothing"
+    return Verdict("", "", not exact, "silent", message=f"{reason}; |g| = {norm:.2g}", norm=norm)
+
+
+def _law(answer: Answer, figure: float, message: str = "", limit: float = 0.0) -> Verdict:
+    """A law holds or fails, promise or not; a refusal is no failure, an exception is one."""
+    if answer.refused:
+        return Verdict("", "", True, "refused", message=answer.refused)
+    if answer.gradient is None:
+        return Verdict("", "", False, "flagged", message=answer.raised)
+    if figure <= limit:
+        return Verdict("", "", True, "right", figure)
+    return Verdict("", "", False, "flagged" if answer.flag else "silent", figure, message)
+
+
+CHECKS: dict[str, tuple[Callable[[GradientMethod, str, Tick], Verdict], tuple[str, ...]]] = {
+    "gradient": (check_gradient, tuple(REGULAR)),
+    "float64": (check_float64, ("tv", "dct, weight")),
+    "purity": (check_purity, ("tv",)),
+    "inputs": (check_inputs, ("tv",)),
+    "homogeneity": (check_homogeneity, ("tv",)),
+    "batch": (check_batch, ("tv",)),
+    "shapes": (check_shapes, ("tv",)),
+    "finite": (check_finite, ("tv",)),
+    "loose": (check_loose, ("tv",)),
+    "trap": (check_trap, tuple(trap.name for trap in TRAPS)),
+}
+
+
+def verdict(method: GradientMethod, check: str, instance: str, tick: Tick) -> Verdict:
+    """One check of one method on one instance."""
+    found = CHECKS[check][0](method, instance, tick)
+    return replace(found, check=check, instance=instance)
