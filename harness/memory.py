@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import math
+import os
+import resource
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -43,8 +45,12 @@ def peak(call: Callable[[], Any]) -> float:
 
 
 def floor() -> float:
-    """The largest rise that doing nothing shows, and never less than a few pages."""
-    return max(16384.0, *(peak(lambda: None) for _ in range(5)))
+    """The largest rise that doing nothing shows, and never less than what the kernel may be off by.
+
+    Linux counts resident pages on every core by itself and adds them up in batches of 32.
+    """
+    unseen = 32.0 * resource.getpagesize() * (os.cpu_count() or 1)
+    return max(unseen, *(peak(lambda: None) for _ in range(5)))
 
 
 def allocated(prepared: Prepared, theta: Array, library: str) -> float:
