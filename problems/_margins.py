@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from problems._box_dual import DualSolution
 from problems.base import Array
+
+EPS = float(np.finfo(np.float64).eps)  # two units of rounding
 
 
 def kink_distance(w: Array, beta: float, dual: DualSolution) -> float:
@@ -37,13 +41,16 @@ def rho(w: Array, y: Array, beta: float, dual: DualSolution) -> float:
     """The largest radius r (by bisection) within which |dW|_F < r provably keeps the pattern; 0 where none was shown.
 
     With sigma = sigma_min(W0), t = sigma - r, Y = |y|, B = beta sqrt(k): s_i w_i x* > r (Y + (|w_i| + r) sqrt(B^2 + (Y/t)^2))
-    on A, and beta - |z_i| > r (Y/t^2 + B/t) on Z.
+    on A, and beta - |z_i| > r (Y/t^2 + B/t) on Z. The margins and sigma are lower bounds: z and x are within half a unit in
+    the last place of the exact ones, dot products within n + 2 units. What follows has a relative rounding error below 1e-9,
+    and the right sides shrink at least in proportion to r, so 1 - 1e-8 of the r found satisfies the exact inequalities.
     """
     free = dual.signs == 0
-    sigma = float(np.linalg.svd(w[free], compute_uv=False).min()) if free.any() else np.inf
+    sigma = sigma_below(w[free])
     norm, box = np.linalg.norm(y), beta * np.sqrt(len(w))
-    outside, lengths = np.abs(w[~free] @ dual.x), np.linalg.norm(w[~free], axis=1)
-    inside = beta - np.abs(dual.z[free])
+    lengths = np.linalg.norm(w[~free], axis=1)
+    outside = np.abs(w[~free] @ dual.x) - (w.shape[1] + 3) * EPS * lengths * np.linalg.norm(dual.x)
+    inside = (beta - np.abs(dual.z[free])) - 2 * EPS * beta
 
     def keeps(r: float) -> bool:
         t = sigma - r
@@ -57,4 +64,21 @@ def rho(w: Array, y: Array, beta: float, dual: DualSolution) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if keeps(middle) else (low, middle)
-    return low
+    return low * (1 - 1e-8)
+
+
+def sigma_below(w0: Array) -> float:
+    """A lower bound on the least singular value of w0 (m, n), m <= n; inf for no rows, and possibly <= 0.
+
+    For any U, s, V: sigma_min(W0) >= s_min sqrt((1 - a)(1 - b)) - d with a = |U^T U - I|, b = |V V^T - I| and
+    d = |W0 - U s V| (Weyl). The norms are those of LAPACK's factors; `unit`, above m + n + 3 units of rounding times the
+    Frobenius norms of the factors, bounds the rounding of each product.
+    """
+    if not len(w0):
+        return np.inf
+    u, s, v = np.linalg.svd(w0, full_matrices=False)
+    unit = 2 * (sum(w0.shape) + 3) * EPS * len(w0)
+    a = float(np.linalg.norm(u.T @ u - np.eye(len(s)))) + unit
+    b = float(np.linalg.norm(v @ v.T - np.eye(len(s)))) + unit
+    d = float(np.linalg.norm(w0 - (u * s) @ v)) + unit * float(s[0])
+    return float(s[-1]) * math.sqrt(max(0.0, 1 - a) * max(0.0, 1 - b)) * (1 - 1e-9) - d * (1 + 1e-9)

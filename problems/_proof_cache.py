@@ -1,0 +1,95 @@
+"""Certificates on disk, in the user's cache folder, so that a sweep proves each instance once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import flint
+import numpy as np
+
+from problems import _active, _balls, _box_dual, _certificate, _edge, _kkt, _proof
+from problems._certificate import Certificate
+from problems.parametrisations import Weighted
+
+if TYPE_CHECKING:
+    from problems.analysis_l1 import AnalysisL1
+
+VARIABLE = "DARGMIN_CACHE"  # a folder, or 0 for no cache
+PROVER = (_active, _balls, _box_dual, _certificate, _edge, _kkt, _proof)
+
+
+def certified(problem: AnalysisL1) -> Certificate:
+    """The certificate of an instance, from the cache where it holds one; a folder that cannot be used is no error."""
+    path = _path(problem)
+    stored = _read(path) if path else None
+    if stored is not None:
+        return stored
+    certificate = _certificate.certify(problem)
+    if path:
+        _write(path, certificate)
+    return certificate
+
+
+def _path(problem: AnalysisL1) -> Path | None:
+    setting = os.environ.get(VARIABLE, "")
+    if setting == "0":
+        return None
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    if not Path(root).is_absolute():  # the standard ignores a relative or empty value
+        with suppress(RuntimeError):
+            root = str(Path.home() / ".cache")
+    folder = Path(setting) if setting else Path(root) / "dargmin" / "proofs"
+    return folder / f"{_key(problem)}.npz" if setting or root else None
+
+
+def _key(problem: AnalysisL1) -> str:
+    """A hash of all that the certificate depends on: the instance, the prover and flint."""
+    digest = hashlib.sha256(_prover())
+    fixed = problem.parametrisation.w if isinstance(problem.parametrisation, Weighted) else np.zeros(0)
+    numbers = np.array([problem.beta, problem.loss_scale], dtype=np.float64)
+    for array in (problem.theta, problem.y, problem.target, numbers, fixed):
+        digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    digest.update(type(problem.parametrisation).__name__.encode())
+    return digest.hexdigest()
+
+
+@cache
+def _prover() -> bytes:
+    sources = [Path(module.__file__).read_bytes() for module in PROVER if module.__file__]
+    return b"".join([*sources, f"{flint.__version__} {flint.__FLINT_VERSION__} {np.__version__}".encode()])
+
+
+def _read(path: Path) -> Certificate | None:
+    """None where there is no entry or it cannot be read; zip checks the sum of every array."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            entries: dict[str, Any] = {name: stored[name] for name in stored.files}
+            for name, kind in (("status", str), ("reason", str), ("radius", float), ("value", float)):
+                entries[name] = kind(entries[name])
+            return Certificate(**{"grad": None, **entries})
+    except (OSError, ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, certificate: Certificate) -> None:
+    """Written beside and renamed, so that no reader meets half an entry."""
+    entries = {name: value for name, value in asdict(certificate).items() if value is not None}
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            np.savez(file, **entries)
+        temporary.replace(path)
+    except OSError:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
