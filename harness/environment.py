@@ -12,7 +12,7 @@ from typing import Any
 
 DISTRIBUTIONS = (
     "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp",
-    "array-api-compat", "pandas", "pyarrow", "seaborn", "scikit-image", "scikit-learn",
+    "array-api-compat", "pandas", "pyarrow", "seaborn", "scikit-image", "scikit-learn", "python-flint",
 )  # fmt: skip
 
 

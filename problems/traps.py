@@ -21,8 +21,7 @@ class Trap:
     """An instance with its right answer; `make` builds it.
 
     expectation: gradient (one exists: that of the reference), zero (it exists and is 0), kink (none exists), refuse
-    (`make` raises ValueError). `truth` derives the gradient by hand; `needs_proof`: the margins are below what float64
-    resolves, so that a reference without a proof may be wrong there.
+    (`make` raises ValueError). `truth` derives the gradient by hand.
     """
 
     name: str
@@ -30,7 +29,6 @@ class Trap:
     expectation: str
     why: str
     truth: Callable[[AnalysisL1], Array] | None = None
-    needs_proof: bool = False
 
 
 # The instances. Entries are dyadic wherever a threshold is to be met exactly.
@@ -205,11 +203,11 @@ TRAPS: tuple[Trap, ...] = (
     Trap("orthogonal, at threshold", partial(_orthogonal, 1.0), "kink", "(W y)_1 = beta exactly: |z_1| = beta on a zero row"),
     Trap(
         "slack 1e-15, zero row", partial(_orthogonal, 1 - _ULPS), "gradient", "|z_1| = beta (1 - 9e-16): strictly inside",
-        partial(_orthogonal_gradient, True), needs_proof=True,
+        partial(_orthogonal_gradient, True),
     ),
     Trap(
         "slack 1e-15, active row", partial(_orthogonal, 1 + _ULPS), "gradient", "w_1 x* = 9e-16: strictly positive",
-        partial(_orthogonal_gradient, False), needs_proof=True,
+        partial(_orthogonal_gradient, False),
     ),
     Trap("duplicated zero row", partial(_duplicated, 0), "kink", f"two equal zero rows, {_BREAKS}"),
     Trap("duplicated active row", partial(_duplicated, 2), "gradient", "equal rows off zero leave W0 with full rank"),
@@ -231,7 +229,7 @@ TRAPS: tuple[Trap, ...] = (
         for e in (1e-2, 1e-4, 1e-6)
     ),
     Trap("x* = 0", _all_zero, "zero", "|W y|_inf < beta: x* = 0 around W", _zero),
-    Trap("entries 1e-8 to 1e8", _wide, "gradient", "a diagonal W: five scalar problems", _wide_gradient, needs_proof=True),
+    Trap("entries 1e-8 to 1e8", _wide, "gradient", "a diagonal W: five scalar problems", _wide_gradient),
     *(
         Trap(f"loss times {scale:.0e}", partial(_cotangent, scale), "gradient", "the gradient is linear in the loss")
         for scale in COTANGENTS
