@@ -252,7 +252,7 @@ REFUSALS: list[tuple[GradientMethod, Callable[[], AnalysisL1], str | None]] = [
     ),
     (EntrywiseDifferences(), lambda: AnalysisL1.draw(n=223, operator="identity"), None),
     (EntrywiseDifferences(), lambda: AnalysisL1.draw(n=256, operator="identity", theta="row-weights"), None),
-    (Unrolled("pdhg"), lambda: drawn("tv"), "algorithm must be one of ista, fista, admm, got 'pdhg'"),
+    (Unrolled("pdhg"), lambda: drawn("tv"), "algorithm must be one of ista, fista, admm, admm-stiff, got 'pdhg'"),
 ]
 
 
