@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import zipfile
 from contextlib import suppress
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from problems import _active, _balls, _box_dual, _certificate, _edge, _kkt, _proof
+from problems import _active, _balls, _box_dual, _cache, _certificate, _edge, _kkt, _proof
 from problems._certificate import Certificate
 from problems.parametrisations import Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
-VARIABLE = "DARGMIN_CACHE"  # a folder, or 0 for no cache
 PROVER = (_active, _balls, _box_dual, _certificate, _edge, _kkt, _proof)
 
 
@@ -39,15 +37,8 @@ def certified(problem: AnalysisL1) -> Certificate:
 
 
 def _path(problem: AnalysisL1) -> Path | None:
-    setting = os.environ.get(VARIABLE, "")
-    if setting == "0":
-        return None
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    if not Path(root).is_absolute():  # the standard ignores a relative or empty value
-        with suppress(RuntimeError):
-            root = str(Path.home() / ".cache")
-    folder = Path(setting) if setting else Path(root) / "dargmin" / "proofs"
-    return folder / f"{_key(problem)}.npz" if setting or root else None
+    folder = _cache.folder("proofs")
+    return folder / f"{_key(problem)}.npz" if folder else None
 
 
 def _key(problem: AnalysisL1) -> str:

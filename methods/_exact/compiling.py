@@ -1,0 +1,38 @@
+"""How the package is compiled: numba, kept on disk between processes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numba
+from numba.core import config
+
+from problems import _cache
+
+Function = Callable[..., Any]
+
+
+def _folder() -> str:
+    """A folder of the user's cache that changes with any source of this package.
+
+    numba itself looks at the file of a function alone, and would keep what was inlined from another.
+    """
+    root = _cache.folder("compiled")
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return str(root / hashlib.sha256(sources).hexdigest()[:16]) if root else ""
+
+
+FOLDER = _folder()
+
+
+def compiled(function: Function) -> Function:
+    """njit that releases the GIL, with sums reassociated so that they use vector registers; NaN and infinity are kept."""
+    before, config.CACHE_DIR = config.CACHE_DIR, FOLDER  # read when the function is decorated
+    try:
+        made = numba.njit(cache=bool(FOLDER), nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
+    finally:
+        config.CACHE_DIR = before
+    return cast(Function, made)

@@ -1,0 +1,207 @@
+"""Compiled linear algebra on the rows of W: products on their extents, Gram matrices, Cholesky factors and solves.
+
+Inner loops run over unsigned ranges and make no views: with signed ones the compiler checks every index for a negative one and
+uses no vector registers, and a view counts references, which costs as much as a row of 64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from methods._exact.compiling import compiled
+from problems.base import Array
+
+SIZE = np.uintp
+
+
+@compiled
+def row_dot(w: Array, i: int, lo: int, hi: int, x: Array) -> float:
+    """w_i x over lo <= j < hi."""
+    s = 0.0
+    for j in range(SIZE(lo), SIZE(hi)):
+        s += w[i, j] * x[j]
+    return s
+
+
+@compiled
+def row_add(c: float, w: Array, i: int, lo: int, hi: int, x: Array) -> None:
+    """x <- x + c w_i over lo <= j < hi."""
+    for j in range(SIZE(lo), SIZE(hi)):
+        x[j] += c * w[i, j]
+
+
+@compiled
+def pair_dot(w: Array, i: int, l: int, lo: int, hi: int) -> float:
+    """w_i w_l over lo <= j < hi."""
+    s = 0.0
+    for j in range(SIZE(lo), SIZE(hi)):
+        s += w[i, j] * w[l, j]
+    return s
+
+
+@compiled
+def any_nonzero(w: Array, i: int, lo: int, hi: int) -> bool:
+    s = 0.0
+    for j in range(SIZE(lo), SIZE(hi)):
+        s += abs(w[i, j])
+    return s != 0.0
+
+
+@compiled
+def extents(w: Array, first: Array, end: Array, lengths: Array) -> bool:
+    """Row i is zero outside first_i <= j < end_i, and lengths_i = |w_i|; whether all rows are full.
+
+    The search starts at the extent of the row before: neighbours in a band are close to each other.
+    """
+    k, n = w.shape
+    lo, hi, full = 0, n, True
+    for i in range(k):
+        if any_nonzero(w, i, 0, lo):
+            lo = 0
+        while lo < n and w[i, lo] == 0.0:
+            lo += 1
+        hi = max(min(hi + 1, n), lo)
+        if any_nonzero(w, i, hi, n):
+            hi = n
+        while hi > lo and w[i, hi - 1] == 0.0:
+            hi -= 1
+        first[i], end[i], lengths[i] = lo, hi, math.sqrt(pair_dot(w, i, i, lo, hi))
+        full = full and lo == 0 and hi == n
+    return full
+
+
+@compiled
+def rows_add(c: Array, w: Array, rows: Array, first: Array, end: Array, full: bool, x: Array) -> None:
+    """x <- x + sum_a c_a w_rows[a]; full rows four at a time, so that x is written a quarter as often."""
+    a, n = 0, len(x)
+    if full:
+        while a + 4 <= len(rows):
+            i0, i1, i2, i3 = rows[a], rows[a + 1], rows[a + 2], rows[a + 3]
+            c0, c1, c2, c3 = c[a], c[a + 1], c[a + 2], c[a + 3]
+            for j in range(SIZE(n)):
+                x[j] += c0 * w[i0, j] + c1 * w[i1, j] + c2 * w[i2, j] + c3 * w[i3, j]
+            a += 4
+    for b in range(a, len(rows)):
+        i = rows[b]
+        row_add(c[b], w, i, first[i], end[i], x)
+
+
+@compiled
+def gram(w: Array, rows: Array, first: Array, end: Array, g: Array, reach: Array) -> bool:
+    """g <- upper triangle of W_F W_F^T (m, m) for the rows F; whether they are banded, so that most of it is zero.
+
+    reach_a never falls: row a of the triangle, and of its factor, is zero from column reach_a on, and is not written there.
+    """
+    m, total, ordered = len(rows), 0, True
+    for a in range(m):
+        total += end[rows[a]] - first[rows[a]]
+        ordered = ordered and (a == 0 or first[rows[a]] >= first[rows[a - 1]])
+    if 2 * total > m * w.shape[1]:
+        reach[:m] = m
+        _dense_gram(w, rows, g)
+        return False
+    furthest = 0
+    for a in range(m):
+        i, last = rows[a], a
+        for b in range(a, m):
+            j = rows[b]
+            lo, hi = max(first[i], first[j]), min(end[i], end[j])
+            if lo < hi:
+                g[a, b] = pair_dot(w, i, j, lo, hi)
+                last = b
+            elif ordered and b >= furthest:
+                break
+            else:
+                g[a, b] = 0.0
+        furthest = max(furthest, last + 1)
+        reach[a] = furthest
+    return True
+
+
+@compiled
+def _dense_gram(w: Array, rows: Array, g: Array) -> None:
+    """Two rows against four at a time: eight sums share six loads."""
+    m, n = len(rows), w.shape[1]
+    for a in range(0, m, 2):
+        for b in range(a, m, 4):
+            if a + 2 <= m and b + 4 <= m:
+                i0, i1 = rows[a], rows[a + 1]
+                j0, j1, j2, j3 = rows[b], rows[b + 1], rows[b + 2], rows[b + 3]
+                s0, s1, s2, s3, t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+                for c in range(SIZE(n)):
+                    s0 += w[i0, c] * w[j0, c]
+                    s1 += w[i0, c] * w[j1, c]
+                    s2 += w[i0, c] * w[j2, c]
+                    s3 += w[i0, c] * w[j3, c]
+                    t0 += w[i1, c] * w[j0, c]
+                    t1 += w[i1, c] * w[j1, c]
+                    t2 += w[i1, c] * w[j2, c]
+                    t3 += w[i1, c] * w[j3, c]
+                g[a, b], g[a, b + 1], g[a, b + 2], g[a, b + 3] = s0, s1, s2, s3
+                g[a + 1, b], g[a + 1, b + 1], g[a + 1, b + 2], g[a + 1, b + 3] = t0, t1, t2, t3
+            else:
+                for i in range(a, min(a + 2, m)):
+                    for j in range(b, min(b + 4, m)):
+                        g[i, j] = pair_dot(w, rows[i], rows[j], 0, n)
+
+
+@compiled
+def factor(u: Array, reach: Array, banded: bool, least: float) -> bool:
+    """Overwrite the upper triangle of G (m, m) by U with G = U^T U; False where a pivot falls below `least` of its diagonal.
+
+    Row-oriented, so that inner loops are contiguous. `banded`: zero multipliers are skipped, so that a band costs O(m) and
+    the skyline is kept; else four rows are eliminated at once.
+    """
+    return _factor_banded(u, reach, least) if banded else _factor_dense(u, least)
+
+
+@compiled
+def _factor_banded(u: Array, reach: Array, least: float) -> bool:
+    m, diagonal = len(u), np.diag(u).copy()
+    for p in range(m):
+        if not u[p, p] > least * diagonal[p]:
+            return False
+        scale, end = 1.0 / math.sqrt(u[p, p]), reach[p]
+        for j in range(SIZE(p), SIZE(end)):
+            u[p, j] *= scale
+        for i in range(p + 1, end):
+            c = u[p, i]
+            if c != 0.0:
+                for j in range(SIZE(i), SIZE(end)):
+                    u[i, j] -= c * u[p, j]
+    return True
+
+
+@compiled
+def _factor_dense(u: Array, least: float) -> bool:
+    m, diagonal = len(u), np.diag(u).copy()
+    for p in range(0, m, 4):
+        q = min(p + 4, m)
+        for i in range(p, q):
+            for before in range(p, i):
+                c = u[before, i]
+                for j in range(SIZE(i), SIZE(m)):
+                    u[i, j] -= c * u[before, j]
+            if not u[i, i] > least * diagonal[i]:
+                return False
+            scale = 1.0 / math.sqrt(u[i, i])
+            for j in range(SIZE(i), SIZE(m)):
+                u[i, j] *= scale
+        for i in range(q, m):
+            c0, c1, c2, c3 = u[p, i], u[p + 1, i], u[p + 2, i], u[p + 3, i]
+            for j in range(SIZE(i), SIZE(m)):
+                u[i, j] -= c0 * u[p, j] + c1 * u[p + 1, j] + c2 * u[p + 2, j] + c3 * u[p + 3, j]
+    return True
+
+
+@compiled
+def solve(u: Array, reach: Array, r: Array) -> None:
+    """Overwrite r (m,) by G^{-1} r."""
+    m = len(u)
+    for i in range(m):
+        r[i] /= u[i, i]
+        row_add(-r[i], u, i, i + 1, reach[i], r)
+    for i in range(m - 1, -1, -1):
+        r[i] = (r[i] - row_dot(u, i, i + 1, reach[i], r)) / u[i, i]
