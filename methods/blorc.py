@@ -3,80 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import BoxDual, Problem
-from problems._box_dual import DEPENDENT, DualSolution, solve
+from problems import BoxDual, Dense, Problem
 from problems.base import Array
+
+if TYPE_CHECKING:
+    from methods._exact.solver import Exact
 
 
 @dataclass(frozen=True)
 class Blorc(GradientMethod):
     """dL/dtheta = -(d<z, K v>/dtheta + d<h, K x*>/dtheta) + dL/dtheta|x, with v = P g, h = W0^{+T} g, g = dL/dx at x*.
 
-    The pattern comes from an exact dual active set and is verified; one factorisation of W0 W0^T serves x*, z, v and h.
-    For K = W the result is the dense (k, n) sum of two outer products a signal. Raises SolveError where no pattern
-    verifies. Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
+    Coordinate descent and Newton steps on the box dual, compiled, find the pattern, which is verified; one factorisation
+    of W0 W0^T serves x*, z, v and h. What they leave open goes to a bounded active set that ends on dependent rows too, and
+    the note says so. For K = W the result is the dense (k, n) sum of two outer products a signal. Raises SolveError where
+    no pattern verifies.
+    Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
     """
 
     name: ClassVar[str] = "blorc"
     family: ClassVar[str] = "closed form"
-    batching: ClassVar[str] = "loop"
+    requires: ClassVar[tuple[str, ...]] = ("numba",)
     citation: ClassVar[str] = "Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, in rank-2 form"
     formula: ClassVar[str] = "dQ/dW = -(z v' + h x*'), v = P g, h = W0^{+T} g"
+
+    threads: int = 1  # that share the signals of a batch
 
     def unsupported(self, problem: Problem) -> str | None:
         return None if isinstance(problem, BoxDual) else "needs the structure BoxDual"
 
     def prepare(self, problem: Problem) -> Prepared:
+        from methods._exact.batch import BatchSolver
+        from methods._exact.solver import SignalSolver
+
         assert isinstance(problem, BoxDual)
-        parametrisation, beta = problem.parametrisation, problem.beta
-        shape = problem.y.shape
-        signals = np.atleast_2d(problem.y)
+        parametrisation = problem.parametrisation
+        keeps_rank, dense = parametrisation.keeps_rank, isinstance(parametrisation, Dense)
+        y, beta = np.ascontiguousarray(problem.y), float(problem.beta)
+        solver = SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, self.threads)
 
-        def forward(theta: Array) -> tuple[Array, list[DualSolution], Array]:
-            w = parametrisation.matrix(theta)
-            duals = [solve(w, y, beta) for y in signals]
-            return theta, duals, np.stack([dual.x for dual in duals]).reshape(shape)
+        def forward(theta: Array) -> tuple[Array, Exact]:
+            return theta, solver.solve(parametrisation.matrix(theta))
 
-        def backward(state: tuple[Array, list[DualSolution], Array]) -> Gradient:
-            theta, duals, x = state
-            g, direct = problem.loss_grad(x, theta)
-            z, h, v = _adjoint(duals, np.atleast_2d(g), shape)
-            grad = direct - parametrisation.pullback(theta, z, v) - parametrisation.pullback(theta, h, x)
-            iterations = max(dual.iterations for dual in duals)
-            return Gradient(
-                problem.loss(x, theta),
-                x,
-                grad,
-                converged=True,
-                iterations=iterations,
-                note=_doubt(duals, parametrisation.keeps_rank),
-            )
+        def backward(state: tuple[Array, Exact]) -> Gradient:
+            theta, found = state
+            value, g, direct = problem.evaluate(found.x, theta)
+            if dense:
+                grad = found.gradient(g)
+            else:
+                h, v = found.adjoint(g)
+                grad = -parametrisation.pullback(theta, found.z, v) - parametrisation.pullback(theta, h, found.x)
+            if not isinstance(direct, float):
+                grad = grad + direct
+            return Gradient(value, found.x, grad, True, found.iterations, found.note)
 
         return Split(forward, backward)
 
     def promise(self, problem: Problem) -> float | None:
         # Rounding of a direct method: about 1e-16 times cond(W0), refined; cond(W0) stays below 1e3 on drawn instances.
         return 1e-10
-
-
-def _adjoint(duals: list[DualSolution], g: Array, shape: tuple[int, ...]) -> tuple[Array, Array, Array]:
-    """(z, h, v) with the batch axis of the problem."""
-    z = np.stack([dual.z for dual in duals])
-    h, v = np.zeros_like(z), np.empty_like(g)
-    for index, dual in enumerate(duals):
-        lifted = dual.factor.lift(g[index])
-        h[index, dual.signs == 0] = lifted
-        v[index] = g[index] - lifted @ dual.factor.w0
-    return (z, h, v) if len(shape) == 2 else (z[0], h[0], v[0])
-
-
-def _doubt(duals: list[DualSolution], keeps_rank: bool) -> str:
-    """What speaks against a gradient, and in how many signals; dependent rows do not where theta keeps the rank."""
-    doubts = [dual.doubt for dual in duals if dual.doubt and not (keeps_rank and dual.doubt == DEPENDENT)]
-    what, _, meaning = doubts[0].partition(":") if doubts else ("", "", "")
-    return f"{what} in {len(doubts)} of {len(duals)} signals:{meaning}" if doubts else ""

@@ -108,7 +108,7 @@ def _found(signal: Signal) -> tuple[Array, Array]:
         found = _box_dual.solve(rows, signal.y, signal.beta)
         return found.signs.astype(np.int8), np.asarray(found.z)
     except (SolveError, np.linalg.LinAlgError, ValueError):
-        z = np.nan_to_num(_box_dual._fista(rows, signal.y, signal.beta, 500))
+        z = np.nan_to_num(_box_dual.fista(rows, signal.y, signal.beta, 500))
         return np.where(np.abs(z) < signal.beta * (1 - _box_dual.BOUND), 0, np.sign(z)).astype(np.int8), z
 
 

@@ -103,6 +103,10 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
         return self._scale * (x - self.target), np.zeros_like(theta)
 
+    def evaluate(self, x: Array, theta: Array) -> tuple[float, Array, Array | float]:
+        g = self._scale * (x - self.target)
+        return 0.5 / self._scale * float(np.vdot(g, g)), g, 0.0
+
     def reference(self) -> Reference:
         return _analysis_reference.reference(self)
 

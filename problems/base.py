@@ -62,6 +62,10 @@ class Problem(ABC):
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
         """(dL/dx, dL/dtheta at fixed x), in the shapes of x and theta."""
 
+    def evaluate(self, x: Array, theta: Array) -> tuple[float, Array, Array | float]:
+        """(L, dL/dx, dL/dtheta at fixed x), the last one the number 0 where the loss does not depend on theta."""
+        return float(self.loss(x, theta)), *self.loss_grad(x, theta)
+
     @abstractmethod
     def reference(self) -> Reference:
         """The hypergradient at `self.theta` that judges every method."""

@@ -24,7 +24,7 @@ ALLOWED = {
 }
 TABLES = {"pandas": ("results", "reports"), "seaborn": ("reports",), "matplotlib": ("reports",)}
 HEAVY = {
-    *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp"),
+    *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "numba"),
     *("optimistix", "lineax", "jaxopt", "proxsuite", "osqp", "qpax", "torchopt", "moreau"),
 }
 

@@ -114,11 +114,14 @@ def test_scaling_the_data_scales_the_solution(seed: int, signal: float, operator
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2], [0, 1, 0], [], [0, 1, 2, 3, 4, 0]], ids=str)
-def test_the_row_factor_is_the_pseudo_inverse(rows: list[int]) -> None:
+def test_the_row_factor_lifts_the_projection(rows: list[int]) -> None:
     rng = np.random.default_rng(3)
     w0, v = rng.standard_normal((5, 4))[rows], rng.standard_normal(4)
     factor = RowFactor.of(w0)
-    np.testing.assert_allclose(factor.lift(v), np.linalg.pinv(w0.T) @ v, atol=1e-12)  # condition below 100
+    inverse = np.linalg.pinv(w0.T)
+    np.testing.assert_allclose(w0.T @ factor.lift(v), w0.T @ (inverse @ v), atol=1e-12)  # condition below 100
+    if factor.full_rank:
+        np.testing.assert_allclose(factor.lift(v), inverse @ v, atol=1e-12)
     assert factor.rank == (np.linalg.matrix_rank(w0) if rows else 0)
     assert factor.full_rank == (len(set(rows)) == len(rows) <= 4)
 
@@ -129,3 +132,15 @@ def test_an_ill_conditioned_factor_keeps_the_accuracy_of_the_rows() -> None:
     w0[2] = w0[0] + 1e-7 * w0[1]  # the Gram matrix would lose all digits: condition 1e14
     v = w0.T @ np.array([1.0, 2.0, 3.0])
     np.testing.assert_allclose(w0.T @ RowFactor.of(w0).lift(v), v, atol=1e-8)
+
+
+def test_rows_of_any_scale_are_one_problem() -> None:
+    rng = np.random.default_rng(5)
+    w, y = rng.standard_normal((5, 6)), rng.standard_normal(6)
+    scales = 10.0 ** np.array([-8, -4, 0, 4, 8])
+    scaled, bounds = scales[:, None] * w, np.array([0.3])
+    for row in range(5):  # one row alone is soft thresholding along it, at any scale
+        dual = solve(scaled[row : row + 1], y, 0.3)
+        z = np.clip(scaled[row] @ y / (scaled[row] @ scaled[row]), -bounds, bounds)
+        np.testing.assert_allclose(dual.z, z, rtol=1e-12)  # one division
+    assert optimality_gap(scaled, y, 0.3, solve(scaled, y, 0.3).x, solve(scaled, y, 0.3).z) < GAP

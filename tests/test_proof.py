@@ -14,7 +14,7 @@ from flint import ctx, fmpz_mat
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from problems import OPERATORS, AnalysisL1, Weighted, _balls, _margins, _proof, _proof_cache
+from problems import OPERATORS, AnalysisL1, Weighted, _balls, _cache, _margins, _proof, _proof_cache
 from problems._certificate import Certificate, certify, enclose_gradient, signals
 from problems._proof import Proof, attempt, prove
 from problems.base import Array
@@ -274,7 +274,7 @@ def test_the_least_singular_value_is_bounded_from_below() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(_proof_cache.VARIABLE, str(tmp_path / "proofs"))
+    monkeypatch.setenv(_cache.VARIABLE, str(tmp_path))
     return tmp_path / "proofs"
 
 
@@ -320,9 +320,9 @@ def test_no_folder_and_no_cache_are_no_error(tmp_path: Path, monkeypatch: pytest
     problem = AnalysisL1.draw(n=8, operator="tv")
     (tmp_path / "file").touch()
     for setting in ("0", str(tmp_path / "file" / "below")):
-        monkeypatch.setenv(_proof_cache.VARIABLE, setting)
+        monkeypatch.setenv(_cache.VARIABLE, setting)
         assert _proof_cache.certified(problem).status == "proven"
-    monkeypatch.delenv(_proof_cache.VARIABLE)
+    monkeypatch.delenv(_cache.VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     _proof_cache.certified(problem)
     assert len(list((tmp_path / "dargmin" / "proofs").iterdir())) == 1

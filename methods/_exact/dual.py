@@ -21,7 +21,7 @@ FAILED, FACTORED, ORTHOGONAL = 0, 1, 2
 
 ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined
 ACCEPTED = 1e-11  # the same, above which it is not accepted
-TOUCH = 1e-9  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
+TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
 PIVOT = 1e-12  # of the Cholesky factor, by share of the diagonal: below it the rows count as dependent
 CONTRACTION = 1e-12  # of the second sweep against the first: the rows are orthogonal
 SHIFT = 1e-12  # of the diagonal of W_F W_F^T where its rows are dependent
@@ -123,7 +123,7 @@ def slopes(w: Array, s: Signal) -> None:
 
 @compiled
 def project(w: Array, beta: float, s: Signal) -> None:
-    """Move z_F along the step, projected on the box, as far as 1/2 |x|^2 falls; else to the first bound, where it cannot rise."""
+    """Move z_F along the step, projected on the box, as far as |x| falls; else to the first bound: it cannot rise there."""
     m, x, z, rows, step = s.counts[0], s.x, s.z, s.rows[: s.counts[0]], s.step
     moved, drop, before, length = np.empty(len(x)), np.empty(m), np.dot(x, x), 1.0
     for attempt in range(6):
@@ -199,7 +199,7 @@ def free_rows(norm: float, s: Signal, share: float) -> tuple[bool, float]:
 
 @compiled
 def minimise(w: Array, y: Array, beta: float, floats: Array, integers: Array) -> int:
-    """FACTORED (u is the factor of W_F W_F^T), ORTHOGONAL (W_F W_F^T is diagonal to rounding) or FAILED; the rest is in the views."""
+    """FACTORED (u: the factor of W_F W_F^T), ORTHOGONAL (that is diagonal to rounding) or FAILED; the rest is in the views."""
     k, n = w.shape
     s = views(k, n, floats, integers)
     s.counts[:] = 0
@@ -220,7 +220,7 @@ def minimise(w: Array, y: Array, beta: float, floats: Array, integers: Array) ->
 def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
     """Projected Newton steps with sweeps between, until the free rows stay the same and their residual is at rounding."""
     exact, refined = False, 0
-    for count in range(NEWTONS):
+    for _ in range(NEWTONS):
         s.counts[1] += 1
         slopes(w, s)
         freed, residual = free_rows(norm, s, 0.0)
@@ -234,7 +234,7 @@ def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
         if length_inside(beta, s) < 1.0:
             project(w, beta, s)
             exact = False
-            for _ in range(BETWEEN):
+            for _sweep in range(BETWEEN):
                 sweep(w, beta, RELAXATION, s)
         else:
             move(w, y, 1.0, s)
@@ -245,7 +245,7 @@ def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
 
 @compiled
 def active_set(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
-    """Towards the minimiser over the free rows as far as the box allows; the row that blocks is bound, on arrival the worst is freed."""
+    """Towards the minimiser over the free rows as far as the box allows: what blocks is bound, at the end the worst is free."""
     arrived, refined, exact = False, 0, False
     for _ in range(ROUNDS * len(w)):
         s.counts[1] += 1
@@ -287,7 +287,7 @@ def factorise(w: Array, s: Signal) -> bool:
 
 @compiled
 def shifted(w: Array, s: Signal) -> Array:
-    """The factor of W_F W_F^T with its diagonal raised, for dependent rows on the way: its steps meet the box, which frees them."""
+    """The factor of W_F W_F^T with its diagonal raised, for dependent rows on the way: its steps lead to the box."""
     m = s.counts[0]
     u = np.empty((m, m))
     banded = gram(w, s.rows[:m], s.first, s.end, u, s.reach)

@@ -33,11 +33,11 @@ def row_add(c: float, w: Array, i: int, lo: int, hi: int, x: Array) -> None:
 
 
 @compiled
-def pair_dot(w: Array, i: int, l: int, lo: int, hi: int) -> float:
-    """w_i w_l over lo <= j < hi."""
+def pair_dot(w: Array, i: int, other: int, lo: int, hi: int) -> float:
+    """w_i w_other over lo <= j < hi."""
     s = 0.0
     for j in range(SIZE(lo), SIZE(hi)):
-        s += w[i, j] * w[l, j]
+        s += w[i, j] * w[other, j]
     return s
 
 

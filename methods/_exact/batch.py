@@ -1,0 +1,107 @@
+"""x*(W) exactly and its adjoint for the signals of a batch that share W: no Python loop over the signals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from methods._exact import dual
+from methods._exact.compiling import compiled
+from methods._exact.solver import Exact, SignalSolver, checked
+from problems.base import Array
+
+
+@compiled
+def minimise_all(w: Array, y: Array, beta: float, floats: Array, integers: Array, status: Array) -> None:
+    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal."""
+    for b in range(len(y)):
+        status[b] = dual.minimise(w, y[b], beta, floats[b], integers[b])
+
+
+@compiled
+def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array) -> None:
+    """h_b, v_b <- those of `adjoint` for g_b; status_b <- FAILED where it is not solved."""
+    for b in range(len(g)):
+        if status[b] != dual.FAILED and not dual.adjoint(w, g[b], status[b], floats[b], integers[b], h[b], v[b]):
+            status[b] = dual.FAILED
+
+
+@dataclass(frozen=True)
+class BatchSolver:
+    """W (k, n) -> Exact for signals y (batch, n); `threads` share the signals. Errors as for one signal."""
+
+    y: Array
+    beta: float
+    keeps_rank: bool = False
+    threads: int = 1
+
+    def solve(self, w: Array) -> Exact:
+        w = checked(w, self.y)
+        (k, n), count = w.shape, len(self.y)
+        floats = np.empty((count, n + 4 * k + min(k, n) ** 2))
+        integers, status = np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
+        self.share(lambda part: minimise_all(w, self.y[part], self.beta, floats[part], integers[part], status[part]))
+        return _Batch(self, w, status, floats, integers)
+
+    def share(self, work: Callable[[slice], None]) -> None:
+        """Run the work on as many equal slices of the batch as there are threads; compiled code holds no lock."""
+        if self.threads == 1:
+            return work(slice(None))
+        bounds = np.linspace(0, len(self.y), self.threads + 1).astype(int).tolist()
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(work, map(slice, bounds, bounds[1:])))
+        return None
+
+    def single(self, index: int) -> SignalSolver:
+        return SignalSolver(self.y[index], self.beta, self.keeps_rank)
+
+
+class _Batch:
+    """The solutions of a batch; what the compiled solver left open is replaced by that of the route that never fails."""
+
+    def __init__(self, solver: BatchSolver, w: Array, status: Array, floats: Array, integers: Array) -> None:
+        k, n = w.shape
+        self._solver, self._w, self._status, self._floats, self._integers = solver, w, status, floats, integers
+        self.x, self.z = floats[:, :n], floats[:, n : n + k]
+        self._open: dict[int, Exact] = {}
+        for index in np.flatnonzero(status == dual.FAILED).tolist():
+            self._hand_over(index)
+
+    @property
+    def iterations(self) -> int:
+        """Newton steps and sweeps of the signal that took most."""
+        return int((self._integers[:, -3] + self._integers[:, -2]).max())
+
+    @property
+    def note(self) -> str:
+        """The doubts, each with the number of signals it concerns."""
+        counts = Counter(found.note.partition(":")[::2] for found in self._open.values())
+        parts = (f"{what} in {number} of {len(self.x)} signals:{why}" for (what, why), number in counts.items())
+        return "; ".join(parts)
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        h, v = np.empty(self.z.shape), np.empty(self.x.shape)
+        status = self._status.copy()
+
+        def work(part: slice) -> None:
+            adjoint_all(self._w, g[part], status[part], self._floats[part], self._integers[part], h[part], v[part])
+
+        self._solver.share(work)
+        for index in np.flatnonzero(status == dual.FAILED).tolist():
+            found = self._open[index] if index in self._open else self._hand_over(index)
+            h[index], v[index] = found.adjoint(g[index])
+        return h, v
+
+    def gradient(self, g: Array) -> Array:
+        h, v = self.adjoint(g)
+        return -(self.z.T @ v + h.T @ self.x)
+
+    def _hand_over(self, index: int) -> Exact:
+        found = self._solver.single(index).hand_over(self._w, self.z[index].copy())
+        self._open[index] = found
+        self.x[index], self.z[index] = found.x, found.z
+        return found

@@ -1,0 +1,133 @@
+"""x*(W) exactly and the adjoint of W -> x*, for one signal: the compiled solver, and the route for what that leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from methods._exact import dual
+from problems import _box_dual
+from problems._box_dual import DEPENDENT, DualSolution
+from problems.base import Array
+
+HANDED = "left open by the compiled solver: the pattern is verified by a bounded active set"
+
+
+class Exact(Protocol):
+    """x* = y - W^T z with its pattern verified, and the adjoint there; a leading batch axis where y has one."""
+
+    @property
+    def x(self) -> Array: ...
+
+    @property
+    def z(self) -> Array: ...
+
+    @property
+    def note(self) -> str: ...
+
+    @property
+    def iterations(self) -> int: ...
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        """(h, v): h = W0^{+T} g on the zero rows and 0 elsewhere, v = g - W0^T h; in the shapes of z and x."""
+        ...
+
+    def gradient(self, g: Array) -> Array:
+        """-(z v^T + h x*^T), summed over the batch, shape (k, n)."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignalSolver:
+    """W (k, n) -> Exact for one signal y (n,). ValueError names a wrong shape of W; SolveError where no pattern verifies."""
+
+    y: Array
+    beta: float
+    keeps_rank: bool = False
+
+    def solve(self, w: Array) -> Exact:
+        w = checked(w, self.y)
+        k, n = w.shape
+        floats, integers = np.empty(n + 4 * k + min(k, n) ** 2), np.empty(5 * k + 4, np.int64)
+        status = dual.minimise(w, self.y, self.beta, floats, integers)
+        if status == dual.FAILED:
+            return self.hand_over(w, floats[n : n + k])
+        return _Compiled(self, w, status, floats, integers)
+
+    def hand_over(self, w: Array, start: Array) -> Exact:
+        """The route that never fails, from duals believed to be close."""
+        return _Bounded(w, _box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank)
+
+
+class _Compiled:
+    """A solution in the work arrays of methods/_exact/dual.py."""
+
+    __slots__ = ("_floats", "_integers", "_solver", "_status", "_w", "x", "z")
+    note = ""
+
+    def __init__(self, solver: SignalSolver, w: Array, status: int, floats: Array, integers: Array) -> None:
+        k, n = w.shape
+        self._solver, self._w, self._status, self._floats, self._integers = solver, w, status, floats, integers
+        self.x, self.z = floats[:n], floats[n : n + k]
+
+    @property
+    def iterations(self) -> int:
+        """Newton steps and sweeps."""
+        return int(self._integers[-3] + self._integers[-2])
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        h, v = np.empty(self.z.shape), np.empty(self.x.shape)
+        if dual.adjoint(self._w, g, self._status, self._floats, self._integers, h, v):
+            return h, v
+        return self._solver.hand_over(self._w, self.z).adjoint(g)
+
+    def gradient(self, g: Array) -> Array:
+        out = np.empty(self._w.shape)
+        if dual.gradient(self._w, g, self._status, self._floats, self._integers, out):
+            return out
+        return self._solver.hand_over(self._w, self.z).gradient(g)
+
+
+@dataclass(frozen=True)
+class _Bounded:
+    """A solution of problems/_box_dual.py."""
+
+    w: Array
+    dual: DualSolution
+    keeps_rank: bool
+
+    @property
+    def x(self) -> Array:
+        return self.dual.x
+
+    @property
+    def z(self) -> Array:
+        return self.dual.z
+
+    @property
+    def iterations(self) -> int:
+        return self.dual.iterations
+
+    @property
+    def note(self) -> str:
+        """Why the gradient may not exist, if anything speaks against it; dependent rows do not where theta keeps the rank."""
+        doubt = self.dual.doubt
+        return HANDED if not doubt or (self.keeps_rank and doubt == DEPENDENT) else doubt
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        h, zero = np.zeros(self.z.shape), self.dual.signs == 0
+        h[zero] = self.dual.factor.lift(g)
+        return h, g - h[zero] @ self.w[zero]
+
+    def gradient(self, g: Array) -> Array:
+        h, v = self.adjoint(g)
+        return -(np.outer(self.z, v) + np.outer(h, self.x))
+
+
+def checked(w: Array, y: Array) -> Array:
+    """W as a contiguous float64 array; ValueError where it does not fit y."""
+    if w.ndim != 2 or w.shape[1] != y.shape[-1]:
+        raise ValueError(f"theta must have shape (k, n) with n = {y.shape[-1]} as y has, got {w.shape}")
+    return np.ascontiguousarray(w, dtype=np.float64)
