@@ -196,8 +196,10 @@ def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> st
         return "" if keeps_rank else DEPENDENT
     near = np.abs(dual.w[bound] @ found.x) <= HIDDEN * np.linalg.norm(y)
     text = replace(found, touching=found.touching or bool(near.any())).doubt
-    if (not text or (keeps_rank and text == DEPENDENT)) and found.factor.reciprocal < ILL:
-        return f"zero rows of condition {found.factor.reciprocal**-0.5:.0e}: rounding grows with its square"
+    scales = lengths[~bound]
+    reciprocal = found.factor.reciprocal * (scales.min() / scales.max()) ** 2 if scales.size else 1.0
+    if (not text or (keeps_rank and text == DEPENDENT)) and reciprocal < ILL:
+        return f"zero rows of condition {reciprocal**-0.5:.0e}: rounding grows with its square"
     return "" if keeps_rank and text == DEPENDENT else text
 
 
