@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from methods import METHODS, GradientMethod
+from methods import METHODS, YARDSTICKS, GradientMethod
 
 
 class MethodError(ValueError):
@@ -17,8 +17,8 @@ class MethodError(ValueError):
 
 
 def entries(sources: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
-    """The methods of the suite, then those of the users' files."""
-    return METHODS + tuple(method for source in sources for method in load(source))
+    """The methods of the suite and its yardsticks, then the methods of the users' files."""
+    return METHODS + YARDSTICKS + tuple(method for source in sources for method in load(source))
 
 
 def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]:
@@ -40,7 +40,7 @@ def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
     names = tuple(names)
     if not names:
         return METHODS
-    known = with_ladders(METHODS)
+    known = with_ladders(METHODS + YARDSTICKS)
     chosen: list[GradientMethod] = []
     for name in names:
         if name == "all":

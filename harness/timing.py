@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from methods import Gradient, Prepared, Split, synchronise
+from methods import Chained, Gradient, Prepared, Split, synchronise, to_numpy
 from problems.base import Array
 
 SAMPLE_S = 0.01  # a sample loops until it lasts this long
+MOVE = 1e-3  # by share of |theta|: one step of a training path
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,39 @@ def call_once(prepared: Prepared, theta: Array) -> tuple[Gradient, float]:
     return gradient, perf_counter() - start
 
 
+def training_path(prepared: Chained, theta: Array, count: int) -> list[Array]:
+    """theta and what gradient descent makes of it, steps of MOVE |theta| along the negative gradient."""
+    path, state = [theta], None
+    while len(path) < count:
+        gradient, state = prepared.step(path[-1], state)
+        grad = to_numpy(gradient.grad)
+        length = float(np.linalg.norm(grad)) or 1.0
+        path.append(path[-1] - MOVE * np.linalg.norm(theta) / length * grad)
+    return path
+
+
+def _to_and_fro(index: int, count: int) -> int:
+    """0, 1, ..., count - 1, ..., 1, 0, 1, ...: neighbours stay neighbours."""
+    place = index % (2 * count - 2) if count > 1 else 0
+    return min(place, 2 * count - 2 - place)
+
+
+def sample_path(prepared: Chained, path: list[Array], wait: Callable[[Any], Any], loops: int, offset: int) -> Sample:
+    """The mean over `loops` steps along the path, to and fro, each from the state of the one before."""
+    state, total = prepared.step(path[_to_and_fro(offset, len(path))], None)[1], 0.0
+    for index in range(offset + 1, offset + 1 + loops):
+        theta = path[_to_and_fro(index, len(path))]
+        start = perf_counter()
+        gradient, state = prepared.step(theta, state)
+        wait(gradient.grad)
+        total += perf_counter() - start
+    return Sample(np.nan, np.nan, total / loops)
+
+
 def sample(prepared: Prepared, thetas: list[Array], wait: Callable[[Any], Any], loops: int, offset: int) -> Sample:
     """The mean over `loops` calls, cycling through thetas from `offset`. The loop bodies are the timed region."""
+    if isinstance(prepared, Chained):
+        return sample_path(prepared, thetas, wait, loops, offset)
     forward = backward = 0.0
     split = isinstance(prepared, Split)
     for index in range(offset, offset + loops):

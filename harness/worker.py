@@ -23,7 +23,7 @@ from harness.catalogue import entries, with_ladders
 from harness.conformance import verdict
 from harness.judge import judge
 from harness.sweeps import instance
-from methods import GradientMethod, Prepared, to_numpy
+from methods import Chained, GradientMethod, Prepared, to_numpy
 from problems import Problem, Reference
 from problems.base import Array
 from results import Planned
@@ -144,12 +144,13 @@ class Worker:
         columns: dict[str, Any] = {"setup_s": perf_counter() - start}
         self._tick()
         gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
+        thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
+        if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
+            gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
         if reference is not None:
             columns |= judge(gradient, problem, reference, method.promise(problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
-        rng = np.random.default_rng([planned.seed, planned.n])
-        thetas = [np.array(problem.theta), *(problem.perturbed(rng) for _ in range(THETAS - 1))]
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
         return columns
 
@@ -217,6 +218,14 @@ class Worker:
 
     def _tick(self) -> None:
         self._connection.send(("tick", None))
+
+
+def _thetas(prepared: Prepared, problem: Problem, rng: np.random.Generator) -> list[Array]:
+    """The thetas that timed calls go through; the first is the instance's own."""
+    theta = np.array(problem.theta)
+    if isinstance(prepared, Chained):
+        return timing.training_path(prepared, theta, THETAS)
+    return [theta, *(problem.perturbed(rng) for _ in range(THETAS - 1))]
 
 
 def missing(method: GradientMethod) -> str:

@@ -1,13 +1,17 @@
 """How a problem is differentiated: one strategy a file. METHODS is the tuple that harness and tests go through."""
 
 from methods._frameworks import synchronise, to_numpy
-from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.base import Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
+from methods.blorc_daqp import BlorcDaqp
+from methods.blorc_factors import BlorcFactors
 from methods.blorc_paper import BlorcPaper
+from methods.blorc_warm import BlorcWarm
 from methods.closed_form import ClosedForm
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
+from methods.lapack_limit import LapackLimit
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
@@ -17,6 +21,9 @@ _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
 METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
+    BlorcFactors(),
+    BlorcWarm(),
+    BlorcDaqp(),
     BlorcPaper(),
     *(ClosedForm(framework) for framework in _FRAMEWORKS),
     *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),
@@ -29,4 +36,7 @@ METHODS: tuple[GradientMethod, ...] = (
     DirectionalDifferences(),
 )
 
-__all__ = ["METHODS", "Gradient", "GradientMethod", "Prepared", "Split", "synchronise", "to_numpy"]
+# What is timed beside the methods and is none: run by name alone.
+YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
+
+__all__ = ["METHODS", "YARDSTICKS", "Chained", "Gradient", "GradientMethod", "Prepared", "Split", "synchronise", "to_numpy"]

@@ -39,6 +39,19 @@ class Split:
         return self.backward(self.forward(theta))
 
 
+@dataclass(frozen=True)
+class Chained:
+    """A prepared call for a path of thetas close to each other: step(theta, state) -> (gradient, state), state None at first.
+
+    Called with theta alone it starts afresh, so it is a pure function too.
+    """
+
+    step: Callable[[Array, Any], tuple[Gradient, Any]]
+
+    def __call__(self, theta: Array) -> Gradient:
+        return self.step(theta, None)[0]
+
+
 Prepared = Callable[[Array], Gradient]
 
 

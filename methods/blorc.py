@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-import numpy as np
-
-from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import BoxDual, Dense, Problem
-from problems.base import Array
-
-if TYPE_CHECKING:
-    from methods._exact.solver import Exact
+from methods import _blorc
+from methods.base import GradientMethod, Prepared
+from problems import Problem
 
 
 @dataclass(frozen=True)
@@ -29,41 +24,16 @@ class Blorc(GradientMethod):
     name: ClassVar[str] = "blorc"
     family: ClassVar[str] = "closed form"
     requires: ClassVar[tuple[str, ...]] = ("numba",)
-    citation: ClassVar[str] = "Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, in rank-2 form"
-    formula: ClassVar[str] = "dQ/dW = -(z v' + h x*'), v = P g, h = W0^{+T} g"
+    citation: ClassVar[str] = _blorc.CITATION
+    formula: ClassVar[str] = _blorc.FORMULA
 
     threads: int = 1  # that share the signals of a batch
 
     def unsupported(self, problem: Problem) -> str | None:
-        return None if isinstance(problem, BoxDual) else "needs the structure BoxDual"
+        return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        from methods._exact.batch import BatchSolver
-        from methods._exact.solver import SignalSolver
-
-        assert isinstance(problem, BoxDual)
-        parametrisation = problem.parametrisation
-        keeps_rank, dense = parametrisation.keeps_rank, isinstance(parametrisation, Dense)
-        y, beta = np.ascontiguousarray(problem.y), float(problem.beta)
-        solver = SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, self.threads)
-
-        def forward(theta: Array) -> tuple[Array, Exact]:
-            return theta, solver.solve(parametrisation.matrix(theta))
-
-        def backward(state: tuple[Array, Exact]) -> Gradient:
-            theta, found = state
-            value, g, direct = problem.evaluate(found.x, theta)
-            if dense:
-                grad = found.gradient(g)
-            else:
-                h, v = found.adjoint(g)
-                grad = -parametrisation.pullback(theta, found.z, v) - parametrisation.pullback(theta, h, found.x)
-            if not isinstance(direct, float):
-                grad = grad + direct
-            return Gradient(value, found.x, grad, True, found.iterations, found.note)
-
-        return Split(forward, backward)
+        return _blorc.split(problem, _blorc.solver_of(problem, self.threads).solve, _blorc.gradient_of(problem))
 
     def promise(self, problem: Problem) -> float | None:
-        # Rounding of a direct method: about 1e-16 times cond(W0), refined; cond(W0) stays below 1e3 on drawn instances.
-        return 1e-10
+        return _blorc.PROMISE

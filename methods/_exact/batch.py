@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from methods._bounded import Exact, counted
 from methods._exact import dual
 from methods._exact.compiling import compiled
-from methods._exact.solver import Exact, SignalSolver, checked
+from methods._exact.linear import extents
+from methods._exact.solver import SignalSolver, checked
 from problems.base import Array
 
 
 @compiled
-def minimise_all(w: Array, y: Array, beta: float, floats: Array, integers: Array, status: Array) -> None:
-    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal."""
+def minimise_all(w: Array, y: Array, beta: float, warm: bool, floats: Array, integers: Array, status: Array) -> None:
+    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal, the extents are found once."""
+    k, n = w.shape
+    head = dual.views(k, n, floats[0], integers[0])
+    full = extents(w, head.first, head.end, head.lengths)
     for b in range(len(y)):
-        status[b] = dual.minimise(w, y[b], beta, floats[b], integers[b])
+        s = dual.views(k, n, floats[b], integers[b])
+        s.first[:], s.end[:], s.lengths[:], s.counts[3] = head.first, head.end, head.lengths, full
+        status[b] = dual.search(w, y[b], beta, warm, s)
+
+
+@compiled
+def start_all(near: Array, beta: float, z: Array, state: Array) -> None:
+    """`start` for every signal."""
+    for b in range(len(near)):
+        dual.start(near[b], beta, z[b], state[b])
 
 
 @compiled
@@ -39,12 +52,15 @@ class BatchSolver:
     keeps_rank: bool = False
     threads: int = 1
 
-    def solve(self, w: Array) -> Exact:
-        w = checked(w, self.y)
+    def solve(self, w: Array, near: Array | None = None) -> Exact:
+        """`near`: the duals (batch, k) of a W close by, to start from."""
+        w, warm = checked(w, self.y), near is not None
         (k, n), count = w.shape, len(self.y)
         floats = np.empty((count, n + 4 * k + min(k, n) ** 2))
         integers, status = np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
-        self.share(lambda part: minimise_all(w, self.y[part], self.beta, floats[part], integers[part], status[part]))
+        if near is not None:
+            start_all(near, self.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
+        self.share(lambda part: minimise_all(w, self.y[part], self.beta, warm, floats[part], integers[part], status[part]))
         return _Batch(self, w, status, floats, integers)
 
     def share(self, work: Callable[[slice], None]) -> None:
@@ -79,9 +95,7 @@ class _Batch:
     @property
     def note(self) -> str:
         """The doubts, each with the number of signals it concerns."""
-        counts = Counter(found.note.partition(":")[::2] for found in self._open.values())
-        parts = (f"{what} in {number} of {len(self.x)} signals:{why}" for (what, why), number in counts.items())
-        return "; ".join(parts)
+        return counted((found.note for found in self._open.values()), len(self.x))
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, v = np.empty(self.z.shape), np.empty(self.x.shape)

@@ -17,7 +17,7 @@ from methods._exact.compiling import compiled
 from methods._exact.linear import extents, factor, gram, row_add, row_dot, rows_add, solve
 from problems.base import Array
 
-FAILED, FACTORED, ORTHOGONAL = 0, 1, 2
+FAILED, FACTORED, ORTHOGONAL, ZERO = 0, 1, 2, 3
 
 ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined
 ACCEPTED = 1e-11  # the same, above which it is not accepted
@@ -30,6 +30,7 @@ SWEEPS = 12
 RELAXATION = 1.4
 BETWEEN = 3  # sweeps after a Newton step that met the box
 NEWTONS = 12
+CLIPS, ROOM = 50, 0.98  # clippings to that share of the box in search of a dual inside it
 WORST, NONE = 0.999, 2.0  # shares of the strongest pull from which on rows are freed: the worst alone, none
 ROUNDS = 4  # steps of the active set a row, at most
 BOUND = 1e-14  # a dual this close to its bound has met it
@@ -75,6 +76,14 @@ def views(k: int, n: int, floats: Array, integers: Array) -> Signal:
         integers[2 * b : 2 * b + k],
         integers[2 * b + k :],
     )
+
+
+@compiled
+def start(near: Array, beta: float, z: Array, state: Array) -> None:
+    """z, state <- duals from elsewhere and their state in this box."""
+    for i in range(len(near)):
+        z[i] = min(max(near[i], -beta), beta)
+        state[i] = 0 if abs(z[i]) < beta else 1 if z[i] > 0.0 else -1
 
 
 @compiled
@@ -198,16 +207,30 @@ def free_rows(norm: float, s: Signal, share: float) -> tuple[bool, float]:
 
 
 @compiled
-def minimise(w: Array, y: Array, beta: float, floats: Array, integers: Array) -> int:
-    """FACTORED (u: the factor of W_F W_F^T), ORTHOGONAL (that is diagonal to rounding) or FAILED; the rest is in the views."""
-    k, n = w.shape
-    s = views(k, n, floats, integers)
-    s.counts[:] = 0
+def minimise(w: Array, y: Array, beta: float, warm: bool, floats: Array, integers: Array) -> int:
+    """FACTORED (u: the factor of W_F W_F^T), ORTHOGONAL (that is diagonal to rounding), ZERO (x* = 0 around W) or FAILED.
+
+    The rest is in the views. `warm`: z and state already hold those of a W close by.
+    """
+    s = views(w.shape[0], w.shape[1], floats, integers)
     s.counts[3] = extents(w, s.first, s.end, s.lengths)
-    s.z[:], s.x[:], s.state[:] = 0.0, y, 0
+    return search(w, y, beta, warm, s)
+
+
+@compiled
+def search(w: Array, y: Array, beta: float, warm: bool, s: Signal) -> int:
+    """The same once the extents and lengths of the rows stand in the views."""
+    s.counts[:3] = 0
     norm = math.sqrt(np.dot(y, y))
     if not (0.0 < norm < np.inf and s.lengths.min() > 0.0 and s.lengths.max() < np.inf):
+        s.z[:], s.x[:] = 0.0, y
         return FAILED
+    if warm:
+        primal(w, y, s)
+        sweep(w, beta, 1.0, s)
+        s.counts[2] += 1
+        return newton(w, y, beta, norm, s)
+    s.z[:], s.x[:], s.state[:] = 0.0, y, 0
     if descend(w, beta, s):
         primal(w, y, s)
         slopes(w, s)
@@ -239,7 +262,7 @@ def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
         else:
             move(w, y, 1.0, s)
             if not exact and residual <= STALLED:
-                return FAILED  # the minimiser over dependent rows is reached, and it leaves the dual open
+                return dependent(w, y, beta, norm, s)
     return active_set(w, y, beta, norm, s)
 
 
@@ -253,7 +276,7 @@ def active_set(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
         freed, residual = free_rows(norm, s, WORST if arrived else NONE)
         if arrived and not freed:
             if not exact:
-                return FAILED  # the minimiser over dependent rows leaves the dual open
+                return dependent(w, y, beta, norm, s)
             if residual <= ROUNDING or refined == 2:
                 return FACTORED if verified(beta, norm, s) else FAILED
             refined += 1
@@ -265,6 +288,32 @@ def active_set(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
         arrived = length == 1.0 and (exact or residual <= STALLED)
         if length < 1.0:
             bind(beta, s)
+    return FAILED
+
+
+@compiled
+def dependent(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
+    """At the minimiser over dependent rows: ZERO where it is 0 and a dual strictly inside the box is found, else FAILED.
+
+    Duals of x* = 0 satisfy W^T z = y; clipping to a smaller box and projecting back, in turn, leads inside where there is room.
+    """
+    k, n = w.shape
+    if np.dot(s.x, s.x) > (STALLED * norm) ** 2:
+        return FAILED
+    columns, g, reach = w.T.copy(), np.empty((n, n)), np.empty(n, np.int64)
+    banded = gram(columns, np.arange(n), np.zeros(n, np.int64), np.full(n, k), g, reach)
+    if not factor(g, reach, banded, PIVOT):
+        return FAILED  # W has a kernel, and x* need not stay 0
+    for _ in range(CLIPS):
+        for i in range(k):
+            s.z[i] = min(max(s.z[i], -ROOM * beta), ROOM * beta)
+        primal(w, y, s)
+        solve(g, reach, s.x)
+        slopes(w, s)
+        s.z[:] += s.r
+        if np.abs(s.z).max() < beta * (1.0 - TOUCH):
+            s.x[:] = 0.0
+            return ZERO
     return FAILED
 
 
@@ -342,6 +391,9 @@ def adjoint(w: Array, g: Array, status: int, floats: Array, integers: Array, h: 
     """h <- W_F^{+T} g (k), zero elsewhere; v <- g - W_F^T h (n); whether W_F v vanishes to rounding."""
     k, n = w.shape
     s = views(k, n, floats, integers)
+    if status == ZERO:
+        h[:], v[:] = 0.0, 0.0
+        return True
     m = s.counts[0]
     rows, step, u = s.rows[:m], s.step[:m], triangle(s)
     first, end, lengths = s.first, s.end, s.lengths

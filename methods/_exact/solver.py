@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from methods._bounded import Bounded, Exact
 from methods._exact import dual
 from problems import _box_dual
-from problems._box_dual import DEPENDENT, DualSolution
 from problems.base import Array
 
 HANDED = "left open by the compiled solver: the pattern is verified by a bounded active set"
-
-
-class Exact(Protocol):
-    """x* = y - W^T z with its pattern verified, and the adjoint there; a leading batch axis where y has one."""
-
-    @property
-    def x(self) -> Array: ...
-
-    @property
-    def z(self) -> Array: ...
-
-    @property
-    def note(self) -> str: ...
-
-    @property
-    def iterations(self) -> int: ...
-
-    def adjoint(self, g: Array) -> tuple[Array, Array]:
-        """(h, v): h = W0^{+T} g on the zero rows and 0 elsewhere, v = g - W0^T h; in the shapes of z and x."""
-        ...
-
-    def gradient(self, g: Array) -> Array:
-        """-(z v^T + h x*^T), summed over the batch, shape (k, n)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -47,18 +22,21 @@ class SignalSolver:
     beta: float
     keeps_rank: bool = False
 
-    def solve(self, w: Array) -> Exact:
+    def solve(self, w: Array, near: Array | None = None) -> Exact:
+        """`near`: the duals (k) of a W close by, to start from."""
         w = checked(w, self.y)
         k, n = w.shape
         floats, integers = np.empty(n + 4 * k + min(k, n) ** 2), np.empty(5 * k + 4, np.int64)
-        status = dual.minimise(w, self.y, self.beta, floats, integers)
+        if near is not None:
+            dual.start(near, self.beta, floats[n : n + k], integers[2 * k : 3 * k])
+        status = dual.minimise(w, self.y, self.beta, near is not None, floats, integers)
         if status == dual.FAILED:
             return self.hand_over(w, floats[n : n + k])
         return _Compiled(self, w, status, floats, integers)
 
     def hand_over(self, w: Array, start: Array) -> Exact:
         """The route that never fails, from duals believed to be close."""
-        return _Bounded(w, _box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank)
+        return Bounded(w, _box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank, HANDED)
 
 
 class _Compiled:
@@ -88,42 +66,6 @@ class _Compiled:
         if dual.gradient(self._w, g, self._status, self._floats, self._integers, out):
             return out
         return self._solver.hand_over(self._w, self.z).gradient(g)
-
-
-@dataclass(frozen=True)
-class _Bounded:
-    """A solution of problems/_box_dual.py."""
-
-    w: Array
-    dual: DualSolution
-    keeps_rank: bool
-
-    @property
-    def x(self) -> Array:
-        return self.dual.x
-
-    @property
-    def z(self) -> Array:
-        return self.dual.z
-
-    @property
-    def iterations(self) -> int:
-        return self.dual.iterations
-
-    @property
-    def note(self) -> str:
-        """Why the gradient may not exist, if anything speaks against it; dependent rows do not where theta keeps the rank."""
-        doubt = self.dual.doubt
-        return HANDED if not doubt or (self.keeps_rank and doubt == DEPENDENT) else doubt
-
-    def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, zero = np.zeros(self.z.shape), self.dual.signs == 0
-        h[zero] = self.dual.factor.lift(g)
-        return h, g - h[zero] @ self.w[zero]
-
-    def gradient(self, g: Array) -> Array:
-        h, v = self.adjoint(g)
-        return -(np.outer(self.z, v) + np.outer(h, self.x))
 
 
 def checked(w: Array, y: Array) -> Array:

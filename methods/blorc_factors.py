@@ -1,0 +1,55 @@
+"""BLORC that returns the factors of its rank-2 gradient and leaves the matrix to whoever asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from methods import _blorc
+from methods._bounded import Exact
+from methods._low_rank import LowRankGradient
+from methods.base import Gradient, GradientMethod, Prepared
+from problems import BoxDual, Dense, Problem
+from problems.base import Array
+
+
+@dataclass(frozen=True)
+class BlorcFactors(GradientMethod):
+    """dL/dW = -[z h] [v x*]^T as a LowRankGradient: O(k + n) numbers a signal, two columns each.
+
+    The same solve as `blorc`; an entry of its own, since the dense matrix is not written.
+    Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
+    """
+
+    name: ClassVar[str] = "blorc-factors"
+    family: ClassVar[str] = "closed form"
+    requires: ClassVar[tuple[str, ...]] = ("numba",)
+    citation: ClassVar[str] = _blorc.CITATION
+    formula: ClassVar[str] = "dQ/dW = -[z h] [v x*]', kept as factors"
+
+    def unsupported(self, problem: Problem) -> str | None:
+        if isinstance(problem, BoxDual) and not isinstance(problem.parametrisation, Dense):
+            return "the factors are those of theta = W"
+        return _blorc.unsupported(problem)
+
+    def prepare(self, problem: Problem) -> Prepared:
+        return _blorc.split(problem, _blorc.solver_of(problem).solve, lambda theta, found: _gradient(problem, theta, found))
+
+    def promise(self, problem: Problem) -> float | None:
+        return _blorc.PROMISE
+
+
+def _gradient(problem: Problem, theta: Array, found: Exact) -> Gradient:
+    value, g, direct = problem.evaluate(found.x, theta)
+    h, v = found.adjoint(g)
+    left, right = _columns(-found.z, -h), _columns(v, found.x)
+    factors = LowRankGradient(left, right)
+    grad = factors if isinstance(direct, float) else factors + direct
+    return Gradient(value, found.x, grad, True, found.iterations, found.note)
+
+
+def _columns(a: Array, b: Array) -> Array:
+    """The vectors, or the rows of both batches, as columns."""
+    return np.column_stack((a.T, b.T))
