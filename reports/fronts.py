@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from reports import select, statistics
+from reports import select, statistics, text
 from reports.select import BLOCK, Study
 from reports.style import OTHERS, families, handle, legend, panels, styles
 
@@ -148,4 +148,4 @@ def _profile(axis: Axes, rows: pd.DataFrame, study: Study, target: float) -> Non
         axis.step(x, y, where="post", color=look.color, linestyle=look.dash, lw=1.6, marker=look.marker, markersize=4,
                   markevery=[len(x) - 1], clip_on=False)  # fmt: skip
     axis.set(xscale="log", xlim=(1, end), ylim=(-0.02, 1.04), title=f"error at most {target:g}")
-    axis.set(xlabel="tau: time / best time", ylabel=f"share of {blocks} blocks" if target == TARGETS[0] else "")
+    axis.set(xlabel="tau: time / best time", ylabel=f"share of {text.plural(blocks, 'block')}" if target == TARGETS[0] else "")
