@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     if dry_run:
         _print_plan(cells, options)
         return None
-    versions = {**environment.versions(), "commit": environment.commit()}
+    versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
     catalogue = {label: method for label, method in with_ladders(methods).items() if label in labels}
     made = Run.create(
@@ -62,7 +63,7 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
 def resume(path: Path) -> Path:
     """Go on with a run; RunError where versions or code differ from those it began with."""
     made = Run.open(path)
-    versions = {**environment.versions(), "commit": environment.commit()}
+    versions = _versions(made.settings["sources"])
     stale = [key for key, cell in made.cells.items() if cell.key(versions) != key]
     if stale:
         raise RunError(
@@ -70,6 +71,13 @@ def resume(path: Path) -> Path:
         )
     settings = made.settings
     return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}))
+
+
+def _versions(sources: Iterable[str]) -> dict[str, str]:
+    """What a row depends on beside its inputs: libraries, code, and the content of the users' files."""
+    files = {Path(source.rpartition(":")[0]) for source in sources}
+    contents = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent" for file in files}
+    return {**environment.versions(), "commit": environment.commit(), **contents}
 
 
 def interrupted(path: Path) -> bool:
