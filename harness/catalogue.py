@@ -18,7 +18,8 @@ class MethodError(ValueError):
 
 def entries(sources: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
     """The methods of the suite and its yardsticks, then the methods of the users' files."""
-    return METHODS + YARDSTICKS + tuple(method for source in sources for method in load(source))
+    ours = METHODS + YARDSTICKS
+    return _distinct(ours + tuple(method for source in dict.fromkeys(sources) for method in load(source)))
 
 
 def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]:
@@ -37,7 +38,7 @@ def is_source(name: str) -> bool:
 
 def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
     """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all" and for no name."""
-    names = tuple(names)
+    names = tuple(dict.fromkeys(names))
     if not names:
         return METHODS
     known = with_ladders(METHODS + YARDSTICKS)
@@ -53,7 +54,7 @@ def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
             chosen += matches
         else:
             raise MethodError(_unknown(name))
-    return tuple(dict.fromkeys(chosen))
+    return _distinct((*METHODS, *dict.fromkeys(chosen)))[len(METHODS) :]
 
 
 def _unknown(name: str) -> str:
@@ -70,7 +71,34 @@ def load(source: str) -> tuple[GradientMethod, ...]:
     if found is None:
         raise MethodError(f"{path} has no {name!r}; give the name of a GradientMethod in that file")
     items = found if isinstance(found, tuple) else (found,)
-    return tuple(_instance(item, source) for item in items)
+    methods = tuple(_instance(item, source) for item in items)
+    _check(methods, source)
+    return methods
+
+
+def _check(methods: tuple[GradientMethod, ...], source: str) -> None:
+    """MethodError where a method cannot say what it is."""
+    try:
+        variants = with_ladders(methods).values()
+        strays = [variant.knob for variant in variants if variant.knob and variant.knob not in variant.knobs]
+    except Exception as error:
+        raise MethodError(f"{source} cannot be described: {_told(error)}; mend its name, fields or ladder") from error
+    if strays:
+        raise MethodError(f"{source}: knob must be the name of a field, got {strays[0]!r}")
+
+
+def _distinct(methods: tuple[GradientMethod, ...]) -> tuple[GradientMethod, ...]:
+    """The methods; MethodError where two share a label: rows are told apart by it, and one would be measured as the other."""
+    known: dict[str, GradientMethod] = {}
+    for method in methods:
+        for label, variant in with_ladders((method,)).items():
+            if known.setdefault(label, variant) != variant:
+                raise MethodError(f"two methods have the name {label!r}; give yours a name that no other method has")
+    return methods
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _module(path: Path) -> ModuleType:
@@ -83,8 +111,8 @@ def _module(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise MethodError(f"{path} cannot be imported: {type(error).__name__}: {error}; mend the file") from error
+    except (Exception, SystemExit) as error:
+        raise MethodError(f"{path} cannot be imported: {_told(error)}; mend the file") from error
     return module
 
 
@@ -98,5 +126,6 @@ def _instance(item: object, source: str) -> GradientMethod:
             raise MethodError(f"{source} cannot be made without arguments: {error}; give every field a default") from None
         item = item()
     if not isinstance(item, GradientMethod):
-        raise MethodError(f"{source} must be a GradientMethod, got {type(item).__name__}; derive from methods.GradientMethod")
+        got = f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
+        raise MethodError(f"{source} must be a GradientMethod, got {got}; derive from methods.GradientMethod")
     return item

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,7 +71,7 @@ def run(
         "problem": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma,
         "seeds": seeds, "batch": batch, "knobs": knobs,
     }  # fmt: skip
-    given = {name: value for name, value in axes.items() if value}
+    given = {name: value for name, value in axes.items() if value is not None and value != []}
     with _one_line():
         if resume is not None:
             if given or preset or method or out:
@@ -114,15 +114,13 @@ def compare(
     Example: dargmin compare results/runs/base results/runs/head
     """
     with _one_line():
-        from rich.console import Console
-
         from reports import compare as compare_runs
         from results import Run
 
         if not time_ratio > 1:
             raise ValueError(f"--time-ratio must be above 1, got {time_ratio}")
         comparison = compare_runs(Run.open(base), Run.open(head), time_ratio)
-        Console().print(comparison.table())
+        _console().print(comparison.table())
     for line in comparison.regressions:
         print(f"regression: {line}")
     raise typer.Exit(0 if comparison.ok else 1)
@@ -194,6 +192,17 @@ def tune_beta() -> None:
         print(f'    ("{operator}", "{signal}"): ({c}, "{rule}"),  # zero rows {share:.2f}')
 
 
+@app.command("train-operator")
+def train_operator() -> None:
+    """Train the operator "trained" afresh and write it into problems/data (minutes).
+
+    Example: dargmin train-operator
+    """
+    from harness.training import train
+
+    print(f"written: {train(lambda line: print(line, flush=True))}")
+
+
 @app.command()
 def doctor() -> None:
     """Tell what was found: libraries, cores, memory meter.
@@ -230,16 +239,19 @@ def _check_all(into: Path | None, timeout: float) -> bool:
     return not failed
 
 
-def _show(path: Path) -> None:
+def _console() -> Any:
+    """A terminal as wide as it is; a log, which has no width of its own, gets one that the tables fit in."""
     from rich.console import Console
 
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
+def _show(path: Path) -> None:
     from reports import terminal_table
     from results import Run
 
-    wide = Console()
-    if not wide.is_terminal:
-        wide = Console(width=120)  # a log has no width of its own
-    wide.print(terminal_table(Run.open(path)))
+    _console().print(terminal_table(Run.open(path)))
 
 
 def _report(paths: list[Path], folder: Path) -> None:

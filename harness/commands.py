@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
-from problems import OPERATORS, PROBLEMS, SIGNALS, THETAS
+from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, THETAS
 from results import Planned, Run, RunError
 
 
@@ -41,10 +43,10 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     cells = plan(sweeps, methods, threads=options.threads)
     if not cells:
         raise ValueError("the plan has no cells; give other methods or axes")
-    _print_plan(cells, options)
     if dry_run:
+        _print_plan(cells, options)
         return None
-    versions = {**environment.versions(), "commit": environment.commit()}
+    versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
     catalogue = {label: method for label, method in with_ladders(methods).items() if label in labels}
     made = Run.create(
@@ -54,13 +56,14 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
         method_facts(catalogue, [method.label for method in methods]),
         asdict(options),
     )
+    _print_plan(cells, options)
     return _measure(made, options)
 
 
 def resume(path: Path) -> Path:
     """Go on with a run; RunError where versions or code differ from those it began with."""
     made = Run.open(path)
-    versions = {**environment.versions(), "commit": environment.commit()}
+    versions = _versions(made.settings["sources"])
     stale = [key for key, cell in made.cells.items() if cell.key(versions) != key]
     if stale:
         raise RunError(
@@ -68,6 +71,13 @@ def resume(path: Path) -> Path:
         )
     settings = made.settings
     return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}))
+
+
+def _versions(sources: Iterable[str]) -> dict[str, str]:
+    """What a row depends on beside its inputs: libraries, code, and the content of the users' files."""
+    files = {Path(source.rpartition(":")[0]) for source in sources}
+    contents = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent" for file in files}
+    return {**environment.versions(), "commit": environment.commit(), **contents}
 
 
 def interrupted(path: Path) -> bool:
@@ -100,15 +110,15 @@ def _measure(made: Run, options: Options) -> Path:
 
 def _options(request: Request) -> Options:
     for name, value in (("timeout", request.timeout_s), ("budget", request.budget_s)):
-        if value is not None and not value > 0:
-            raise ValueError(f"--{name} must be above 0 seconds, got {value}")
-    if request.memory_limit_gib < 0:
-        raise ValueError(f"--memory-limit must be at least 0 GiB, got {request.memory_limit_gib}")
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"--{name} must be above 0 seconds and finite, got {value}")
+    if not 0 <= request.memory_limit_gib < math.inf:
+        raise ValueError(f"--memory-limit must be at least 0 GiB and finite, got {request.memory_limit_gib}; 0 means no limit")
     cores = len(environment.cores())
     if not 1 <= request.threads <= cores:
         raise ValueError(f"--threads must be between 1 and the {cores} cores found, got {request.threads}")
     return Options(
-        sources=tuple(name for name in request.methods if is_source(name)),
+        sources=tuple(dict.fromkeys(name for name in request.methods if is_source(name))),
         threads=request.threads,
         budget_s=request.budget_s or BUDGET_S.get(request.preset or "default", 1.0),
         timeout_s=request.timeout_s,
@@ -131,10 +141,10 @@ def _read_axes(axes: dict[str, Any]) -> dict[str, Any]:
     _among("--theta", str(axes.get("theta", "dense")), THETAS)
     _among("--knobs", axes.get("knobs", "default"), ("default", "all"))
     for name in axes.get("operators", ()):
-        _among("--operator", name, OPERATORS)
+        _among("--operator", name, OPERATORS | FIXED_OPERATORS)
     for name in axes.get("signals", ()):
         _among("--signal", name, SIGNALS)
-    readers: dict[str, Callable[[str, str], Any]] = {"n": _integers, "sigma": _numbers, "seeds": _seeds, "batch": _integers}
+    readers: dict[str, Callable[[str, str], Any]] = {"n": _integers, "sigma": _levels, "seeds": _seeds, "batch": _integers}
     lists = {name: tuple(value) if isinstance(value, list) else value for name, value in axes.items() if name != "problem"}
     return {name: readers[name](name, str(value)) if name in readers else value for name, value in lists.items()}
 
@@ -154,38 +164,47 @@ def _integers(name: str, text: str) -> tuple[int, ...]:
     return values
 
 
-def _numbers(name: str, text: str) -> tuple[float, ...]:
+def _levels(name: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(","))
+        values = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"--{name} must be numbers such as 0.02,0.1, got {text!r}") from None
+    if not all(0 < value < math.inf for value in values):
+        raise ValueError(f"--{name} must be finite numbers above 0 (the default beta is a multiple of it), got {text!r}")
+    return values
 
 
 def _seeds(name: str, text: str) -> tuple[int, ...]:
     first, colon, last = text.partition(":")
-    if not colon:
-        return _integers(name, text)
-    (start,), (stop,) = _integers(name, first or "0"), _integers(name, last or "-1")
-    if stop <= start:
-        raise ValueError(f"--seeds must be a range such as 0:5, got {text!r}")
-    return tuple(range(start, stop))
+    try:
+        seeds = range(int(first or "0"), int(last)) if colon else tuple(map(int, text.split(",")))
+    except ValueError:
+        seeds = ()
+    if not seeds or min(seeds) < 0:
+        raise ValueError(f"--{name} must be a range such as 0:5, or whole numbers such as 1,3, got {text!r}")
+    return tuple(seeds)
 
 
 def _print_plan(cells: tuple[Planned, ...], options: Options) -> None:
     console = Console(stderr=True)
     blocks = len({cell.block() for cell in cells})
     estimate = sum(map(_seconds(options), cells)) + 15
-    console.print(f"plan: {len(cells)} cells in {blocks} blocks, {len({c.label for c in cells})} methods and knobs")
+    settings = f"{_count(len({c.label for c in cells}), 'setting')} of {_count(len({c.method for c in cells}), 'method')}"
+    console.print(f"plan: {_count(len(cells), 'cell')} in {_count(blocks, 'block')}, {settings}")
     counts = Counter((cell.measure, cell.operator, cell.n) for cell in cells)
     for (measure, operator, n), count in sorted(counts.items()):
-        console.print(f"  {measure:6} {operator:15} n = {n:<5} {count} cells")
+        console.print(f"  {measure:6} {operator:15} n = {n:<5} {_count(count, 'cell')}")
     console.print(
         f"estimate: about {max(1, round(estimate / 60))} min on an idle machine with one call at most {options.timeout_s:g} s"
     )
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _seconds(options: Options) -> Any:
-    """Rough seconds a cell: its sampling, and the compilation that JAX pays for every instance."""
+    """Rough seconds a cell: its sampling, and the compilation that JAX pays for every new shape, spread over the cells."""
 
     def seconds(cell: Planned) -> float:
         compilation = 0.6 if "jax" in cell.method and "cvxpylayers" not in cell.method else 0.1

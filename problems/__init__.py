@@ -13,13 +13,14 @@ from problems.base import (
     SolveError,
     Splitting,
 )
-from problems.operators import OPERATORS
+from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Weighted
 from problems.signals import SIGNALS
 
 PROBLEMS: tuple[type[AnalysisL1], ...] = (AnalysisL1,)
 
 __all__ = [
+    "FIXED_OPERATORS",
     "OPERATORS",
     "PROBLEMS",
     "SIGNALS",

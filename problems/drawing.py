@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from problems.base import Array
-from problems.operators import OPERATORS
+from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.signals import SIGNALS
 
 # c(operator, signal), printed by `dargmin tune-beta` (n = 64, sigma = 0.1, 20 signals). "denoising": the c of best PSNR,
@@ -51,6 +51,8 @@ BETA_RULES: dict[tuple[str, str], tuple[float, str]] = {
     ("random-half", "image-patches"): (4.3, "half"),
 }
 
+FIXED_BETA_RULES = {("trained", "piecewise-constant"): (1.0, "training")}  # the beta it was trained at
+
 
 def draw(
     n: int, sigma: float, seed: int, operator: str, signal: str, batch: int | None, beta: float | None
@@ -60,7 +62,7 @@ def draw(
     if beta is None:
         beta = default_beta(operator, signal, sigma)
     operator_rng, signal_rng, noise_rng = np.random.default_rng([seed, n]).spawn(3)
-    w = OPERATORS[operator](n, operator_rng)
+    w = (OPERATORS | FIXED_OPERATORS)[operator](n, operator_rng)
     target = SIGNALS[signal](batch or 1, n, signal_rng)
     y = target + sigma * noise_rng.standard_normal(target.shape)
     return (w, y, target, beta) if batch else (w, y[0], target[0], beta)
@@ -70,13 +72,14 @@ def default_beta(operator: str, signal: str, sigma: float) -> float:
     """c(operator, signal) * sigma; ValueError where there is no such default."""
     if sigma == 0:
         raise ValueError("sigma = 0 has no default beta; give beta")
-    if (operator, signal) not in BETA_RULES:
+    rules = BETA_RULES | FIXED_BETA_RULES
+    if (operator, signal) not in rules:
         raise ValueError(f"no default beta for operator {operator!r} with signal {signal!r}; give beta")
-    return BETA_RULES[operator, signal][0] * sigma
+    return rules[operator, signal][0] * sigma
 
 
 def _check(n: int, sigma: float, operator: str, signal: str, batch: int | None) -> None:
-    for name, value, known in (("operator", operator, OPERATORS), ("signal", signal, SIGNALS)):
+    for name, value, known in (("operator", operator, OPERATORS | FIXED_OPERATORS), ("signal", signal, SIGNALS)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     if n < 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -81,6 +82,14 @@ def dct_tv(n: int, rng: np.random.Generator) -> Array:
     return np.concatenate([dct(n, rng), tv(n, rng)])
 
 
+def trained(n: int, rng: np.random.Generator) -> Array:
+    """A dense W trained on piecewise-constant signals (`dargmin train-operator`), shape (64, 64); ValueError for another n."""
+    w: Array = np.load(Path(__file__).parent / "data" / "trained.npy")
+    if w.shape[1] != n:
+        raise ValueError(f"operator 'trained' has n = {w.shape[1]}, got n = {n}")
+    return w
+
+
 OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {
     "identity": identity,
     "scaled-identity": scaled_identity,
@@ -95,3 +104,4 @@ OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {
     "random-2n": random_tall,
     "filters": filters,
 }
+FIXED_OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {"trained": trained}  # of one n each

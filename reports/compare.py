@@ -228,5 +228,5 @@ def _remarks(base: Run, head: Run, before: pd.DataFrame, after: pd.DataFrame) ->
         remarks.append(
             f"hosts differ ({text.listed(hosts[0])} -> {text.listed(hosts[1])}): the time ratios compare machines too"
         )
-    changed = [key for key in ("cpu", "versions") if base.environment.get(key) != head.environment.get(key)]
+    changed = [key for key in ("processor", "versions") if base.environment.get(key) != head.environment.get(key)]
     return [*remarks, f"environments differ in {', '.join(changed)}"] if changed else remarks

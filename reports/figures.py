@@ -39,10 +39,11 @@ class Drawn:
 
 
 FRONT = (
-    "Each curve is one method over its knob, its tight and default settings among the points; a lone marker is a "
-    "method without a knob. Medians over seeds. Errors below the radius of the reference, or below 1e-16, stand at "
-    "that floor. The grey band is the Pareto front: no other setting is both faster and more accurate. Lower left is "
-    "better. Methods and settings that returned no judged answer are absent here and listed under Failures."
+    "Each curve is one method over its knob; a lone marker is a method without a knob, one whose knob was not swept here, "
+    "or the default of a library that does not tell its value. Medians over seeds. Errors below the radius of the "
+    "reference, or below 1e-16, stand at that floor. The grey band is the Pareto front: no other setting is both faster "
+    "and more accurate. Lower left is better. Methods and settings that returned no judged answer are absent here and "
+    "listed under Failures."
 )
 SWEEP = (
     "Medians over operators and seeds, shade: their whole range. Grey: the methods of the other families. A curve that "

@@ -76,7 +76,8 @@ def _silent(study: Study) -> str:
     broken = (claimed.verified == False).fillna(False)  # noqa: E712
     wrong = claimed[(broken | (claimed.error > WRONG)) & (claimed.note == "")]
     if wrong.empty:
-        return f"No claim of convergence came with an error above the promise or {WRONG:g} ({len(claimed)} claims checked)."
+        checked = text.plural(len(claimed), "claim")
+        return f"No claim of convergence came with an error above the promise or {WRONG:g} ({checked} checked)."
     counts = wrong.label.value_counts()
     named = text.listed(f"{label} ({count})" for label, count in counts.items())
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from reports import select, statistics
+from reports import select, statistics, text
 from reports.select import BLOCK, Study
 from reports.style import OTHERS, families, handle, legend, panels, styles
 
@@ -51,7 +52,14 @@ def overview(study: Study, column: str = "seconds") -> Figure | str:
         _label(axis, where, column)
     front = Line2D([], [], color="black", lw=3.5, alpha=0.35, label="Pareto front")
     legend(figure, study, set(points.line), [front])
+    figure.suptitle(_shared(study, column), fontsize=9, x=0.01, ha="left")  # clear of the legend
     return figure
+
+
+def _shared(study: Study, column: str) -> str:
+    """What the panels have in common; the title of each says what differs."""
+    rows = select.ladders(study, COSTS[column][0])
+    return select.caption(rows, [name for name in select.INSTANCE if rows[name].nunique() > 1])
 
 
 def by_family(study: Study, column: str = "seconds") -> Figure | str:
@@ -75,14 +83,17 @@ def by_family(study: Study, column: str = "seconds") -> Figure | str:
         axis.set_xlabel("relative error")
         handles = [handle(line, looks[line]) for line in sorted(here[mine].line.unique())]
         axis.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.1, -0.18), frameon=False, handlelength=3)
-    figure.suptitle(where)
+    figure.suptitle(f"{where}: {_shared(study, column)}", fontsize=9)
     return figure
 
 
 def _line(axis: Axes, rows: pd.DataFrame, color: object, marker: str, dash: object, size: float = 5) -> None:
-    """In the order of the knob, not of the error: a curve that turns back shows itself."""
-    rows = rows.sort_values("knob_value")
-    axis.plot(rows.error, rows.cost, color=color, marker=marker, linestyle=dash, markersize=size, lw=1.3, alpha=0.95)
+    """In the order of the knob, not of the error: a curve that turns back shows itself. Without a value: a lone marker."""
+    look: dict[str, Any] = {"color": color, "marker": marker, "markersize": size, "alpha": 0.95}
+    swept = rows.dropna(subset="knob_value").sort_values("knob_value")
+    axis.plot(swept.error, swept.cost, linestyle=dash, lw=1.3, **look)
+    default = rows[rows.knob_value.isna()]
+    axis.plot(default.error, default.cost, linestyle="none", **look)
 
 
 def _front(axis: Axes, points: pd.DataFrame) -> None:
@@ -137,4 +148,4 @@ def _profile(axis: Axes, rows: pd.DataFrame, study: Study, target: float) -> Non
         axis.step(x, y, where="post", color=look.color, linestyle=look.dash, lw=1.6, marker=look.marker, markersize=4,
                   markevery=[len(x) - 1], clip_on=False)  # fmt: skip
     axis.set(xscale="log", xlim=(1, end), ylim=(-0.02, 1.04), title=f"error at most {target:g}")
-    axis.set(xlabel="tau: time / best time", ylabel=f"share of {blocks} blocks" if target == TARGETS[0] else "")
+    axis.set(xlabel="tau: time / best time", ylabel=f"share of {text.plural(blocks, 'block')}" if target == TARGETS[0] else "")

@@ -36,8 +36,15 @@ def write(runs: Sequence[Run], folder: Path) -> Path:
     if not runs:
         raise ValueError("a report needs at least one run, got none; give a run folder")
     study = load(runs)
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = tuple(draw_all(study, folder / "figures"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = tuple(draw_all(study, folder / "figures"))
+        return _pages(study, drawn, runs, folder)
+    except OSError as error:
+        raise ValueError(f"cannot write the report to {folder}: {error.strerror}; give another --out") from error
+
+
+def _pages(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run], folder: Path) -> Path:
     content = {
         "title": f"dargmin: {', '.join(run.name for run in runs)}",
         "summary": summary(study),

@@ -203,5 +203,18 @@ def situation(frame: pd.DataFrame, without: Sequence[str] = ()) -> str:
     for name in [name for name in INSTANCE if name not in without]:
         values = sorted(frame[name].dropna().unique())
         if values:
-            parts.append(f"{name} {', '.join(value or '-' if isinstance(value, str) else f'{value:g}' for value in values)}")
-    return "; ".join([*parts, f"{frame.seed.nunique()} seed(s)"])
+            parts.append(f"{name} {', '.join(_value(name, value) for value in values)}")
+    seeds = frame.seed.nunique()
+    return "; ".join([*parts, f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"])
+
+
+def caption(frame: pd.DataFrame, axes: Sequence[str] = ()) -> str:
+    """The situation for the head of a figure: without its axes, and without what is as usual."""
+    usual = [name for name, value in (("theta", "dense"), ("batch", 0)) if (frame[name] == value).all()]
+    return situation(frame, [*axes, *usual, "problem", "device", "threads"])
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value or "-"
+    return "none" if name == "batch" and not value else f"{value:g}"

@@ -42,6 +42,7 @@ def over(study: Study, axis: str, column: str) -> Figure | str:
     _ticks(axes, rows[axis])
     for rank, place in enumerate(axes):
         place.set(xlabel=NAMES[axis], ylabel="" if rank % 4 else NAMES[column])
+    figure.suptitle(select.caption(rows, [axis]), fontsize=9)
     return figure
 
 
@@ -98,6 +99,7 @@ def heat(study: Study, column: str) -> Figure | str:
     scale = LogNorm(rows.value[rows.value > 0].min(), rows.value.max() * (1 + 1e-9))
     for place, label in zip(axes, labels, strict=True):
         _map(place, rows[rows.label == label], label, scale)
+    figure.suptitle(select.caption(rows, ["n", "sigma"]), fontsize=9)
     figure.colorbar(axes[0].collections[0], ax=axes, label=NAMES[column], shrink=0.6, pad=0.01)
     return figure
 
@@ -111,7 +113,7 @@ def _map(place: Axes, rows: pd.DataFrame, label: str, scale: LogNorm) -> None:
         xticklabels=[f"{n:g}" for n in values.columns], yticklabels=[f"{sigma:g}" for sigma in values.index],
     )  # fmt: skip
     _annotate(place, values.to_numpy(), scale)
-    place.set_title(label, fontsize=7.5, fontweight="normal")
+    place.set_title(label.replace("(", "\n("), fontsize=7.5, fontweight="normal")  # a long one would reach its neighbour
     place.set(xlabel="n", ylabel="sigma" if place.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
     place.tick_params(labelsize=7.5, rotation=0)
 

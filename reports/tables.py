@@ -50,7 +50,7 @@ def _headline_row(study: Study, label: str, rows: pd.DataFrame) -> list[Cell]:
     return [
         Cell(shown, label),
         Cell(study.family(label), study.family(label)),
-        text.milliseconds_interval(statistics.median_interval(answered.seconds)),
+        text.milliseconds_interval(_total(answered)),
         text.error(middle(answered.error), middle(answered.floor)),
         text.error(middle(worst.error), middle(worst.floor)),
         text.share(int((rows.status == "ok").sum()), len(rows)),
@@ -62,6 +62,14 @@ def _headline_row(study: Study, label: str, rows: pd.DataFrame) -> list[Cell]:
         *(text.milliseconds(middle(phase)) for phase in phases),
         text.number(middle(rows.zero_rows), 2),
     ]
+
+
+def _total(answered: pd.DataFrame) -> Estimate:
+    """Over the blocks; a single block has the interval of its own samples."""
+    if len(answered) != 1:
+        return statistics.median_interval(answered.seconds)
+    row = answered.iloc[0]
+    return Estimate(float(row.seconds), float(row.total_low_s), float(row.total_high_s), 1)
 
 
 def middle(values: pd.Series) -> float:

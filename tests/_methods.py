@@ -63,7 +63,7 @@ class Devours(_Misbehaving):
     name: ClassVar[str] = "devours"
 
     def act(self) -> None:
-        hoard = [np.ones(2**24) for _ in range(200)]
+        hoard = [np.empty(2**24) for _ in range(200)]  # not written to: pages may come slowly, and the limit is on addresses
         assert hoard
 
 

@@ -145,7 +145,7 @@ def about(kinds: list[Kind]) -> dict[str, dict[str, object]]:
 
 
 ENVIRONMENT = {
-    "cpu": "Synthetic CPU @ 2 GHz",
+    "processor": "Synthetic CPU @ 2 GHz",
     "threads": 1,
     "versions": VERSIONS,
     "commit": "0123456789abcdef",

@@ -31,10 +31,14 @@ WRONG = {
     "--n 3": "n must be at least 4, got 3",
     "--n -4": "--n must not be negative",
     "--sigma x": "--sigma must be numbers such as 0.02,0.1, got 'x'",
-    "--sigma 0": "sigma = 0 has no default beta",
-    "--sigma -1": "sigma must be a finite number >= 0",
-    "--sigma nan": "sigma must be a finite number >= 0",
-    "--seeds 5:2": "--seeds must be a range such as 0:5, got '5:2'",
+    "--sigma 0": "--sigma must be finite numbers above 0",
+    "--sigma -1": "--sigma must be finite numbers above 0",
+    "--sigma nan": "--sigma must be finite numbers above 0",
+    "--n=": "--n must be whole numbers such as 16,36,64, got ''",
+    "--preset=": "--preset must be one of smoke, default, paper, full, got ''",
+    "--seeds 5:2": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '5:2'",
+    "--seeds 1,2:4": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '1,2:4'",
+    "--seeds -1": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '-1'",
     "--operator nope": "--operator must be one of identity",
     "--signal nope": "--signal must be one of piecewise-constant",
     "--theta nope": "--theta must be one of dense",
@@ -47,7 +51,9 @@ WRONG = {
     "--signal image-patches --n 20": "needs a square n",
     "--timeout 0": "--timeout must be above 0",
     "--budget -1": "--budget must be above 0",
+    "--budget inf": "--budget must be above 0 seconds and finite, got inf",
     "--memory-limit -1": "--memory-limit must be at least 0",
+    "--memory-limit nan": "--memory-limit must be at least 0 GiB and finite, got nan",
     "--threads 1000": "--threads must be between 1 and",
     "--foo": "No such option: --foo",
     "--threads two": "Invalid value for '--threads'",
@@ -63,7 +69,7 @@ def test_wrong_input_is_one_line_and_writes_nothing(arguments: str, tmp_path: Pa
     done = dargmin("run", *arguments.split(), *where)
     assert done.returncode == 2
     assert WRONG[arguments] in done.stderr
-    assert len([line for line in done.stderr.splitlines() if not line.startswith("plan:")]) == 1
+    assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -72,7 +78,8 @@ def test_an_unwritable_folder_is_one_line(tmp_path: Path) -> None:
     blocked.write_text("")
     done = dargmin("run", "--n", "16", "--method", "blorc", "--out", str(blocked / "run"))
     assert done.returncode == 2
-    assert "give another --out" in done.stderr.splitlines()[-1]
+    assert "give another --out" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
@@ -82,12 +89,25 @@ def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
     assert "exists already" in done.stderr
 
 
+_BARE = """from methods import GradientMethod
+class M(GradientMethod):
+    name = {name}
+    def unsupported(self, problem): 1 / 0
+    def prepare(self, problem): 1 / 0
+"""
+
 BROKEN = {
     "import nothing_of_that_name\n": "cannot be imported: ModuleNotFoundError",
     "def f(:\n": "cannot be imported: SyntaxError",
     "M = 3\n": "must be a GradientMethod, got int",
     "from methods import GradientMethod\nclass M(GradientMethod):\n    pass\n": "lacks name, prepare, unsupported",
     "x = 1\n": "has no 'M'",
+    "class M:\n    pass\n": "must be a GradientMethod, got the class M",
+    "raise SystemExit(3)\n": "cannot be imported: SystemExit: 3",
+    _BARE.format(name="'blorc'"): "two methods have the name 'blorc'; give yours a name",
+    _BARE.format(name="1 / 0"): "cannot be imported: ZeroDivisionError",
+    _BARE.format(name="property(lambda self: 1 / 0)"): "cannot be described: ZeroDivisionError",
+    _BARE.format(name="'mine'\n    knob = 'eps'"): "knob must be the name of a field, got 'eps'",
 }
 
 
@@ -100,6 +120,25 @@ def test_a_broken_user_method_is_one_line(source: str, tmp_path: Path) -> None:
     assert BROKEN[source] in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_two_user_methods_of_one_name_are_refused(tmp_path: Path) -> None:
+    for file in ("a.py", "b.py"):
+        (tmp_path / file).write_text(_BARE.format(name="'mine'"))
+    methods = [argument for file in ("a.py", "b.py") for argument in ("--method", f"{tmp_path / file}:M")]
+    done = dargmin("run", *methods, "--out", str(tmp_path / "run"))
+    assert done.returncode == 2
+    assert "two methods have the name 'mine'" in done.stderr
+    twice = dargmin("run", *methods[:2], *methods[:2], "--n", "16", "--dry-run")
+    assert twice.returncode == 0, twice.stderr
+    assert "plan: 1 cell in 1 block, 1 setting of 1 method" in twice.stderr
+
+
+def test_list_shows_what_a_broken_refusal_raised(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(_BARE.format(name="'mine'"))
+    done = dargmin("list", "--method", f"{tmp_path / 'mine.py'}:M")
+    assert done.returncode == 0, done.stderr
+    assert "unsupported() raised ZeroDivisionError" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["report", "/nonexistent"], ["compare", "/nonexistent", "/nonexistent"]])
@@ -130,6 +169,9 @@ def test_list_names_methods_and_reasons() -> None:
     assert done.returncode == 0
     assert "blorc-paper" in done.stdout
     assert "(1) the printed formulas are for theta = W" in done.stdout
+    assert "row-weights" in done.stdout  # whole in a log of 80 columns
+    assert "iterations 30 to 10000; loops over a batch" in done.stdout
+    assert "fixed: gamma 0.001" in done.stdout
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
@@ -158,6 +200,18 @@ def test_a_run_ends_with_a_table_and_a_report(runs: tuple[Path, Path]) -> None:
     frame = Run.open(runs[0]).frame()
     assert all(label in page for label in frame["label"])
     assert set(frame["status"]) == {"ok"}
+
+
+def test_a_report_that_cannot_be_written_is_one_line(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = dargmin("report", str(runs[0]), "--out", str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert f"cannot write the report to {tmp_path / 'file'}: File exists; give another --out" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_compare_is_readable_in_a_log(runs: tuple[Path, Path]) -> None:
+    assert "error, largest" in dargmin("compare", *map(str, runs), "--time-ratio", "20").stdout
 
 
 def test_report_can_be_redrawn_elsewhere(runs: tuple[Path, Path], tmp_path: Path) -> None:

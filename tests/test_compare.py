@@ -140,6 +140,14 @@ def test_the_table_names_every_label_the_canary_and_the_verdict(base: Run) -> No
     assert "base -> head: 1 regression" in shown
 
 
+def test_another_processor_is_told(base: Run, tmp_path: Path) -> None:
+    other = _runs.build(tmp_path / "other", pairs=_runs.small())
+    path = other.path / "environment.json"
+    path.write_text(path.read_text().replace("Synthetic CPU", "Another CPU"))
+    assert "environments differ in processor" in printed(compare(base, Run.open(other.path)).table())
+    assert "environments differ" not in printed(compare(base, base).table())
+
+
 def test_a_ratio_limit_must_be_positive(base: Run) -> None:
     with pytest.raises(ValueError, match="time_ratio must be positive, got 0"):
         compare(base, base, time_ratio=0)

@@ -213,6 +213,17 @@ def test_a_run_of_other_versions_is_not_resumed(tmp_path: Path) -> None:
     assert "other code or library versions" in done.stderr
 
 
+def test_a_run_of_another_user_file_is_not_resumed(tmp_path: Path) -> None:
+    file, out = tmp_path / "mine.py", tmp_path / "run"
+    file.write_text("from methods.blorc import Blorc\nclass Mine(Blorc):\n    name = 'mine'\n")
+    done = dargmin("run", "--n", "16", "--method", f"{file}:Mine", "--no-report", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    file.write_text(file.read_text() + "# another\n")
+    done = dargmin("run", "--resume", str(out))
+    assert done.returncode == 2
+    assert "other code or library versions" in done.stderr
+
+
 # Meters
 
 

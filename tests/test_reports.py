@@ -15,6 +15,7 @@ from pathlib import Path
 
 import _runs
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
@@ -382,6 +383,37 @@ def test_a_legend_shows_its_last_name(study: Study) -> None:
     assert box.y0 >= 0 and box.y1 <= figure.bbox.height
     names = [entry.get_text() for entry in figure.legends[0].get_texts()]
     assert set(_runs.HEADLINE) <= set(names)
+
+
+def test_a_figure_says_what_it_was_measured_on(study: Study) -> None:
+    from reports.fronts import overview
+    from reports.sweeps import heat, over
+
+    for figure in (overview(study), over(study, "n", "seconds"), heat(study, "error")):
+        assert not isinstance(figure, str)
+        assert "signal piecewise-constant" in figure.get_suptitle()
+    assert "sigma" in over(study, "n", "seconds").get_suptitle()  # type: ignore[union-attr]
+    assert "sigma" not in heat(study, "error").get_suptitle()  # type: ignore[union-attr]
+
+
+def test_a_default_without_a_value_is_a_lone_marker() -> None:
+    from matplotlib.figure import Figure
+
+    from reports.fronts import _line
+
+    axis = Figure().subplots()
+    rows = pd.DataFrame({"knob_value": [1e-4, math.nan, 1e-8], "error": [1e-2, 1e-3, 1e-6], "cost": [1.0, 2.0, 3.0]})
+    _line(axis, rows, "black", "o", "-")
+    curve, lone = axis.lines
+    assert list(curve.get_xdata()) == [1e-6, 1e-2] and curve.get_linestyle() == "-"
+    assert list(lone.get_xdata()) == [1e-3] and lone.get_linestyle() == "None"
+
+
+def test_a_single_block_has_the_interval_of_its_samples(tmp_path: Path) -> None:
+    pairs = [pair for pair in _runs.small(("blorc",)) if pair[1].operator == "tv" and pair[1].seed == 0][:1]
+    edit = _runs.edited(total_s=2e-3, total_low_s=1.5e-3, total_high_s=3e-3)
+    table = tables.headline(load([_runs.build(tmp_path / "run", edit, pairs)]))
+    assert column(table, "total ms [95 % CI]")["blorc"].text == "2 [1.5, 3]"
 
 
 def test_a_method_looks_the_same_whatever_else_is_drawn_and_no_two_look_alike(study: Study) -> None:

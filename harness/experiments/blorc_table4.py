@@ -31,6 +31,7 @@ PAIRS = 100
 SIGMA = 0.1
 BETA = 0.5  # the papers minimise |x - y|^2 + |Wx|_1 without the 1/2; that is beta = 1/2 in ours
 H = 1e-6
+WIDTH = 180  # of a log, in which no name of a method may be cut
 PAPER = {  # (milliseconds, error) as printed
     ("blorc-paper", 36): (7.54, 3.2e-9),
     ("closed-form-torch", 36): (8.75, 3.7e-9),
@@ -94,7 +95,9 @@ def reproduce(folder: Path, quick: bool) -> Path:
     _write_csv(rows, folder / "blorc-table4.csv")
     page = folder / "blorc-table4.md"
     page.write_text(_page(rows))
-    Console().print(Markdown(_table(rows)))
+    console = Console()
+    wide = console if console.is_terminal else Console(width=WIDTH)
+    wide.print(Markdown(_table(rows)))
     return page
 
 
