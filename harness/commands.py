@@ -18,6 +18,7 @@ from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
+from methods import YARDSTICKS
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, THETAS
 from results import Planned, Run, RunError
 
@@ -48,7 +49,7 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
         return None
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
-    catalogue = {label: method for label, method in with_ladders(methods).items() if label in labels}
+    catalogue = {label: method for label, method in with_ladders([*methods, *YARDSTICKS]).items() if label in labels}
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},

@@ -60,5 +60,20 @@ FULL = (
     Sweep(n=(64,), knobs="all", measure="memory", without=_SLOW),
 )
 
-PRESETS: dict[str, tuple[Sweep, ...]] = {"smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "full": FULL}
-BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "full": 1.0}
+_EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")
+_PEERS = ("cvxpylayers-torch", "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
+_DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
+
+SPEED = (
+    Sweep(operators=("identity", "dct"), signals=_DCT, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
+    Sweep(operators=_DENSE, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
+    Sweep(operators=("identity",), signals=_DCT, n=(256,), seeds=(1, 2), methods=_FEW),
+    Sweep(operators=("tv", "random"), n=(256,), seeds=(1, 2), methods=_FEW),
+    Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=_FEW),
+    Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_FEW),
+    Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
+    Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
+)
+
+PRESETS: dict[str, tuple[Sweep, ...]] = {"smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "full": FULL, "speed": SPEED}
+BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "full": 1.0, "speed": 0.3}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from methods import GradientMethod
+from methods import YARDSTICKS, GradientMethod
 from problems import AnalysisL1
 from results import Planned
 
@@ -32,7 +32,8 @@ class Sweep:
 
     def cells(self, methods: Iterable[GradientMethod], device: str, threads: int) -> list[Planned]:
         """One Planned a method, knob and instance, small n first."""
-        chosen = [m for m in methods if (not self.methods or m.name in self.methods) and m.name not in self.without]
+        yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
+        chosen = [m for m in dict.fromkeys([*methods, *yardsticks]) if self._chooses(m)]
         axes = itertools.product(self.n, self.operators, self.signals, self.sigma, self.seeds, self.batch)
         return [
             _planned(variant, self, *point, device, threads)
@@ -40,6 +41,9 @@ class Sweep:
             for method in chosen
             for variant in self._variants(method)
         ]
+
+    def _chooses(self, method: GradientMethod) -> bool:
+        return (not self.methods or method.name in self.methods) and method.name not in self.without
 
     def _variants(self, method: GradientMethod) -> tuple[GradientMethod, ...]:
         rungs = method.ladder() if self.knobs == "all" else ()

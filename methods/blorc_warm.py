@@ -20,7 +20,7 @@ class BlorcWarm(GradientMethod):
     """
 
     name: ClassVar[str] = "blorc-warm"
-    family: ClassVar[str] = "closed form"
+    family: ClassVar[str] = "warm start"
     requires: ClassVar[tuple[str, ...]] = ("numba",)
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = _blorc.FORMULA

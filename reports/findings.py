@@ -30,7 +30,8 @@ def _fastest(study: Study) -> str:
     settled = study.main[study.main.judged]
     if settled.empty:
         return "Nothing was measured against a reference in the headline setting, so no method can be named the fastest."
-    accurate = [str(label) for label, rows in settled.groupby("label") if (rows.error <= ACCURATE).all()]
+    cold = settled[settled.family != "warm start"]  # which solves another problem: the same one again, a step further
+    accurate = [str(label) for label, rows in cold.groupby("label") if (rows.error <= ACCURATE).all()]
     if not accurate:
         return f"No method reached a relative error of {ACCURATE:g} on every block of the headline setting."
     times = settled[settled.label.isin(accurate)].groupby("label").seconds.median()

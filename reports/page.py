@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import failures, hard, tables
+from reports import failures, hard, speed, tables
 from reports.figures import Drawn, draw_all
 from reports.findings import findings, summary
 from reports.select import Study, load
@@ -69,6 +69,7 @@ def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> 
         Section("grid", "n and sigma"),
         Section("profile", "Performance profiles"),
         Section("ratios", "Ratios", "", (tables.ratios(study),)),
+        *(Section("speed", speed.TITLE, "", found) for found in speed.sections(study)),
         *(Section("hard", hard.TITLE, "", found) for found in hard.sections(runs)),
         Section("failures", "Failures", "", (failures.statuses(study), failures.reasons(study), failures.unjudged(study))),
         Section("noise", "Noise of the machine", "", (failures.noise(study),)),

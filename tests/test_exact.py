@@ -1,0 +1,208 @@
+"""The compiled solver of the box dual, its adjoint, batches and warm starts; the linear algebra below them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from methods import METHODS, Chained, to_numpy
+from methods._exact import dual, linear
+from methods._exact.batch import BatchSolver
+from methods._exact.solver import HANDED, SignalSolver
+from methods.blorc import Blorc
+from methods.blorc_daqp import BlorcDaqp
+from methods.blorc_warm import BlorcWarm
+from methods.lapack_limit import LapackLimit
+from problems import OPERATORS, AnalysisL1, _box_dual
+from problems.base import Array
+
+EXACT = [method for method in METHODS if method.name.startswith("blorc") and method.name != "blorc-paper"]
+# Rounding of one factorisation of W0 W0^T, refined: some units of 1e-16 times cond(W0), which stays below 1e3 here.
+ROUNDING = 1e-12
+
+
+def drawn(operator: str, n: int, seed: int, batch: int | None = None) -> AnalysisL1:
+    signal = "dct-sparse" if operator in ("identity", "dct") else "piecewise-constant"
+    return AnalysisL1.draw(n=n, seed=seed, operator=operator, signal=signal, batch=batch)
+
+
+def error(problem: AnalysisL1, grad: Array) -> float:
+    truth = problem.reference().grad
+    assert truth is not None
+    return float(np.linalg.norm(grad - truth) / (np.linalg.norm(truth) or 1.0))
+
+
+def status(problem: AnalysisL1) -> int:
+    """How the compiled solver ends on an instance."""
+    w = np.array(problem.theta)
+    k, n = w.shape
+    return int(dual.minimise(w, np.array(problem.y), problem.beta, False, *_work(k, n)))
+
+
+def _work(k: int, n: int) -> tuple[Array, Array]:
+    floats, integers = dual.sizes(k, n)
+    return np.empty(floats), np.empty(integers, np.int64)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("n", [5, 16, 36])
+def test_the_gradient_is_the_proven_one_or_a_doubt_is_noted(operator: str, n: int) -> None:
+    for seed in range(3):
+        problem = drawn(operator, n, seed)
+        gradient = Blorc().prepare(problem)(np.array(problem.theta))
+        if problem.reference().grad is None:
+            assert gradient.note not in ("", HANDED)
+        else:
+            assert error(problem, to_numpy(gradient.grad)) <= ROUNDING or gradient.note not in ("", HANDED)
+
+
+@pytest.mark.parametrize("method", [*EXACT, LapackLimit()], ids=lambda method: method.label)
+@pytest.mark.parametrize("operator", ["identity", "tv", "circular-tv", "random", "random-2n", "trained"])
+@pytest.mark.parametrize("batch", [None, 4])
+def test_every_entry_returns_the_proven_gradient(method: Blorc, operator: str, batch: int | None) -> None:
+    problem = drawn(operator, 64 if operator == "trained" else 24, 3, batch)
+    gradient = method.prepare(problem)(np.array(problem.theta))
+    assert error(problem, to_numpy(gradient.grad)) <= ROUNDING
+    np.testing.assert_allclose(to_numpy(gradient.solution), problem.reference().solution, atol=1e-13)  # |y| below 10
+
+
+def test_each_way_to_end_is_taken() -> None:
+    assert status(drawn("dct", 16, 0)) == dual.ORTHOGONAL
+    assert status(drawn("tv", 16, 0)) == dual.FACTORED
+    assert status(AnalysisL1.draw(n=8, operator="random-2n", beta=50.0)) == dual.ZERO
+    w = np.concatenate([np.diff(np.eye(6), axis=0)] * 2)  # every row twice
+    assert status(AnalysisL1(w, np.array([0, 0.1, 0, 1, 1.1, 1]), np.zeros(6), 0.2)) == dual.FAILED
+    assert status(AnalysisL1(np.zeros((2, 3)), np.ones(3), np.zeros(3), 1.0)) == dual.FAILED
+
+
+def test_what_is_left_open_goes_to_the_bounded_active_set_with_a_note() -> None:
+    y = np.array([0, 0.1, 0, 1, 1.1, 1])
+    w = np.diff(np.eye(6), axis=0)
+    found = SignalSolver(y, 0.2).solve(np.concatenate([w, w]))
+    assert found.note == _box_dual.DEPENDENT
+    kept = SignalSolver(y, 0.2, keeps_rank=True).solve(np.concatenate([w, w]))
+    assert kept.note == HANDED
+    np.testing.assert_allclose(found.x, SignalSolver(y, 0.4).solve(w).x, atol=1e-14)  # one row of twice the weight
+
+
+@pytest.mark.parametrize("bad", [np.ones((3, 5)), np.ones(4), np.ones((2, 4, 1))], ids=lambda bad: str(bad.shape))
+def test_a_wrong_shape_is_refused(bad: Array) -> None:
+    for solver in (SignalSolver(np.ones(4), 0.1), BatchSolver(np.ones((2, 4)), 0.1)):
+        with pytest.raises(ValueError, match=r"theta must have shape \(k, n\) with n = 4"):
+            solver.solve(bad)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
+def test_the_scale_of_a_row_is_of_no_matter(seed: int, spread: float) -> None:
+    rng = np.random.default_rng(seed)
+    w, y, g = rng.standard_normal((4, 6)), rng.standard_normal(6), rng.standard_normal(6)
+    scales = spread ** np.arange(4.0)
+    z = rng.uniform(-0.9, 0.9, 4) / scales  # strictly inside the box of scaled rows: all of them are zero rows
+    y = y - np.linalg.pinv(w) @ (w @ y) + (scales * z) @ w
+    beta = float(np.abs(z).max() * 1.1)
+    found = SignalSolver(y, beta).solve(scales[:, None] * w)
+    h, v = found.adjoint(g)
+    # x* is the projection of y on ker W, and h the pseudo-inverse: rounding times cond(w) of 4 random rows out of 6.
+    np.testing.assert_allclose(found.z * scales, scales * z, atol=1e-9)
+    np.testing.assert_allclose(h * scales, np.linalg.pinv(w.T) @ g, atol=1e-9)
+    np.testing.assert_allclose(v, g - np.linalg.pinv(w) @ (w @ g), atol=1e-9)
+
+
+@pytest.mark.parametrize("operator", ["identity", "tv", "random", "random-2n", "filters"])
+def test_a_batch_is_its_signals_on_any_number_of_threads(operator: str) -> None:
+    problem = drawn(operator, 24, 1, 7)
+    w, y, g = np.array(problem.theta), np.array(problem.y), np.array(problem.y - problem.target)
+    alone = [SignalSolver(row, problem.beta).solve(w) for row in y]
+    for threads in (1, 3):
+        found = BatchSolver(y, problem.beta, threads=threads).solve(w)
+        np.testing.assert_array_equal(found.x, np.stack([one.x for one in alone]))
+        np.testing.assert_array_equal(found.z, np.stack([one.z for one in alone]))
+        grad = sum(one.gradient(row) for one, row in zip(alone, g, strict=True))
+        np.testing.assert_allclose(found.gradient(g), grad, atol=1e-11 * float(np.abs(grad).max()))  # order of the sums
+
+
+@pytest.mark.parametrize("operator", ["identity", "tv", "random", "random-2n", "filters"])
+def test_any_start_leads_to_the_same_solution(operator: str) -> None:
+    problem = drawn(operator, 24, 2)
+    w, y, rng = np.array(problem.theta), np.array(problem.y), np.random.default_rng(0)
+    cold = SignalSolver(y, problem.beta).solve(w)
+    for near in (cold.z, np.zeros(len(w)), 3 * problem.beta * rng.standard_normal(len(w))):
+        np.testing.assert_allclose(SignalSolver(y, problem.beta).solve(w, near).x, cold.x, atol=1e-13)
+
+
+def test_the_state_of_a_warm_start_is_handed_in_and_out() -> None:
+    problem = drawn("tv", 24, 0, 5)
+    prepared, theta = BlorcWarm().prepare(problem), np.array(problem.theta)
+    assert isinstance(prepared, Chained)
+    gradient, state = prepared.step(theta, None)
+    moved = theta - 1e-3 * to_numpy(gradient.grad)
+    warm, _ = prepared.step(moved, state)
+    assert error(replace(problem, theta=moved), to_numpy(warm.grad)) <= ROUNDING
+    cold = BlorcWarm(warm=False).prepare(problem)(moved)
+    assert warm.iterations is not None and cold.iterations is not None and warm.iterations < cold.iterations
+    np.testing.assert_array_equal(to_numpy(prepared(theta).grad), to_numpy(gradient.grad))  # called, it starts afresh
+
+
+def test_daqp_names_dependent_rows_of_a_batch() -> None:
+    w = np.concatenate([np.diff(np.eye(6), axis=0)] * 2)
+    y = np.array([[0, 0.1, 0, 1, 1.1, 1], [0, 1, 2, 3, 4, 5.5]])
+    problem = AnalysisL1(w, y, np.zeros((2, 6)), 0.2)
+    note = BlorcDaqp().prepare(problem)(w).note
+    assert note == "dependent zero rows in 1 of 2 signals: no gradient in the entries of W"
+
+
+# Linear algebra
+
+
+def banded(m: int, n: int, width: int, rng: np.random.Generator) -> Array:
+    """Rows with `width` entries each, moving from left to right."""
+    w = np.zeros((m, n))
+    for i, first in enumerate(np.linspace(0, n - width, m).astype(int)):
+        w[i, first : first + width] = rng.standard_normal(width)
+    return w
+
+
+@pytest.mark.parametrize("kind", ["dense", "banded", "unordered", "arrow"])
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 8, 13])
+def test_gram_factor_and_solve(kind: str, m: int) -> None:
+    rng = np.random.default_rng(m)
+    w = rng.standard_normal((m, 20)) if kind == "dense" else banded(m, 20, 3, rng)
+    if kind == "unordered":
+        w = w[rng.permutation(m)]
+    if kind == "arrow":
+        w[-1] = rng.standard_normal(20)
+    first, end, lengths = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m)
+    assert linear.extents(w, first, end, lengths) == (kind == "dense" or (kind == "arrow" and m == 1))
+    np.testing.assert_allclose(lengths, np.linalg.norm(w, axis=1), rtol=1e-14)
+    for i in range(m):
+        assert (np.flatnonzero(w[i])[[0, -1]] == [first[i], end[i] - 1]).all()
+    u, reach, right = np.full((m, m), np.nan), np.empty(m, np.int64), rng.standard_normal(m)
+    is_banded = linear.gram(w, np.arange(m), first, end, u, reach)
+    assert linear.factor(u, reach, is_banded, 1e-12)
+    solved = right.copy()
+    linear.solve(u, reach, solved)
+    # Backward stable: the residual is rounding times |G| |solution|, at most 13 rows.
+    assert np.linalg.norm(w @ (w.T @ solved) - right) <= 1e-13 * np.linalg.norm(w @ w.T) * np.linalg.norm(solved)
+
+
+@pytest.mark.parametrize("width", [2, 20])
+def test_dependent_rows_have_no_factor(width: int) -> None:
+    w = banded(6, 20, width, np.random.default_rng(0))
+    w[4] = w[3]
+    first, end, lengths = np.empty(6, np.int64), np.empty(6, np.int64), np.empty(6)
+    linear.extents(w, first, end, lengths)
+    u, reach = np.empty((6, 6)), np.empty(6, np.int64)
+    assert not linear.factor(u, reach, linear.gram(w, np.arange(6), first, end, u, reach), 1e-12)
+
+
+def test_extents_of_rows_that_jump() -> None:
+    w = np.zeros((5, 9))
+    w[0, 4], w[1, 0], w[2, 8], w[3, 2:7] = 1.0, 2.0, -1.0, 1.0
+    first, end, lengths = np.empty(5, np.int64), np.empty(5, np.int64), np.empty(5)
+    assert not linear.extents(w, first, end, lengths)
+    assert [(a, b) for a, b in zip(first[:4].tolist(), end[:4].tolist(), strict=True)] == [(4, 5), (0, 1), (8, 9), (2, 7)]
+    assert first[4] == end[4] and lengths[4] == 0
