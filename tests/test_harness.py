@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,9 @@ from harness import timing
 from harness.catalogue import select
 from harness.presets import DEFAULT, PRESETS, SMOKE
 from harness.sweeps import Sweep, instance, plan
-from methods import METHODS
+from methods import METHODS, Chained, Gradient
 from methods.blorc import Blorc
+from methods.blorc_warm import BlorcWarm
 from problems import AnalysisL1
 from results import Run
 
@@ -44,7 +47,21 @@ def test_knobs_all_adds_the_ladder() -> None:
     assert len(labels) == len(set(labels)) == len({fista[0], *fista[0].ladder()})
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+def test_a_yardstick_comes_with_a_sweep_that_names_it_and_with_no_other() -> None:
+    named = plan((Sweep(methods=("blorc", "lapack-limit")),), (Blorc(),))
+    assert [cell.label for cell in named] == ["blorc", "lapack-limit"]
+    assert [cell.label for cell in plan((Sweep(),), METHODS) if cell.family == "limit"] == []
+    assert [cell.label for cell in plan((Sweep(),), select(["lapack-limit"]))] == ["lapack-limit"]
+
+
+def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_block() -> None:
+    blocks: dict[str, set[str]] = {}
+    for cell in plan(PRESETS["speed"], METHODS):
+        blocks.setdefault(cell.block(), set()).add(cell.label)
+    assert all({"blorc", "lapack-limit", "cvxpylayers-torch"} <= labels for labels in blocks.values())
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "speed"])
 def test_every_preset_plans_every_method(preset: str) -> None:
     planned = {cell.label for cell in plan(PRESETS[preset], METHODS)}
     assert {method.label for method in METHODS} <= planned
@@ -231,8 +248,6 @@ def test_a_sample_averages_its_loop_over_cycling_thetas() -> None:
     seen: list[float] = []
 
     def prepared(theta: np.ndarray):  # type: ignore[no-untyped-def]
-        from methods import Gradient
-
         seen.append(float(theta[0]))
         time.sleep(0.001)
         return Gradient(0.0, theta, theta)
@@ -241,6 +256,32 @@ def test_a_sample_averages_its_loop_over_cycling_thetas() -> None:
     assert seen == [2, 0, 1, 2, 0]
     assert 0.001 <= taken.total < 0.1
     assert np.isnan(taken.forward)
+
+
+def test_a_chained_call_is_timed_to_and_fro_along_its_path() -> None:
+    seen: list[tuple[float, float | None]] = []
+
+    def step(theta: np.ndarray, state: float | None):  # type: ignore[no-untyped-def]
+        seen.append((float(theta[0]), state))
+        time.sleep(0.001)
+        return Gradient(0.0, theta, np.ones(1)), float(theta[0])
+
+    path = [np.array([float(i)]) for i in range(3)]
+    taken = timing.sample(Chained(step), path, lambda result: result, loops=5, offset=1)
+    assert seen == [(1, None), (2, 1), (1, 2), (0, 1), (1, 0), (2, 1)]
+    assert 0.001 <= taken.total < 0.1
+
+
+def test_a_training_path_moves_by_a_thousandth_along_the_negative_gradient() -> None:
+    problem = AnalysisL1.draw(n=16)
+    prepared = BlorcWarm().prepare(problem)
+    assert isinstance(prepared, Chained)
+    path = timing.training_path(prepared, np.array(problem.theta), 3)
+    for theta, after in itertools.pairwise(path):
+        assert np.linalg.norm(after - theta) == pytest.approx(1e-3 * np.linalg.norm(problem.theta))
+        grad = replace(problem, theta=theta).reference().grad
+        assert grad is not None
+        assert np.vdot(after - theta, grad) == pytest.approx(-np.linalg.norm(after - theta) * np.linalg.norm(grad))
 
 
 def test_phases_add_up_to_the_total() -> None:

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 import reports
-from reports import select, statistics, tables, terminal_table, text, write_report
+from reports import select, speed, statistics, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
 from reports.findings import findings
 from reports.select import Study, load
@@ -479,3 +479,22 @@ def test_reports_reads_the_table_and_nothing_else_of_ours() -> None:
                 imported.add((node.module or "").split(".")[0])
     ours = {"problems", "methods", "harness", "results", "torch", "jax", "cvxpy", "scipy"}
     assert imported & ours == {"results"}
+
+
+def test_the_speed_table_divides_by_the_backward_phase_of_the_limit(tmp_path: Path) -> None:
+    limit = _runs.Kind("lapack-limit", "limit", 1e-6, 1.0, 1e-14)
+    pairs = [pair for pair in _runs.small() if pair[1].operator == "tv"]
+    pairs += [(limit, _runs.planned(limit, operator="tv", seed=seed)) for seed in range(2)]
+    study = load([_runs.build(tmp_path / "run", pairs=pairs)])
+    (found,) = speed.sections(study)[0]
+    blorc = next(row for row in found.rows if row[1].text == "blorc")
+    # blorc takes 1e-7 n^1.5, the limit 0.4 of 1e-6 n, the peer 3e-5 n^1.6; 3 % of noise a sample.
+    assert blorc[2].order == pytest.approx(1e6 * 1e-7 * 64**1.5, rel=0.05)
+    assert blorc[3].order == pytest.approx(3e-5 * 64**1.6 / (1e-7 * 64**1.5), rel=0.05)
+    assert blorc[4].order == pytest.approx(1e-7 * 64**1.5 / (0.4e-6 * 64), rel=0.05)
+    assert not any(row[1].text == "lapack-limit" for row in found.rows)
+    assert "lapack-limit" not in study.labels
+
+
+def test_without_a_limit_there_is_no_speed_table(study: Study) -> None:
+    assert speed.sections(study) == []
