@@ -19,6 +19,7 @@ from harness.worker import Settings
 STDERR_TAIL = 2000
 STDERR_CAP = 1 << 20
 START_TIMEOUT_S = 120.0
+SETUP_TIMEOUT_S = 300.0  # of `prepare`, which may compile: at least this, whatever limit a call has
 POLL_S = 0.05
 
 
@@ -125,17 +126,19 @@ class Handle:
             raise self._ended() from None
 
     def _await(self, wanted: str, limit_s: float) -> Any:
-        """The next message of that kind; every tick starts the time limit anew."""
-        deadline = monotonic() + limit_s
+        """The next message of that kind; every tick starts the time limit anew, and "setup" a longer one."""
+        what, limit = "a call", limit_s
+        deadline = monotonic() + limit
         while True:
             if self._connection.poll(POLL_S):
                 kind, content = self._connection.recv()
                 if kind == wanted:
                     return content
-                deadline = monotonic() + limit_s
+                what, limit = ("set-up", max(limit_s, SETUP_TIMEOUT_S)) if kind == "setup" else ("a call", limit_s)
+                deadline = monotonic() + limit
             elif monotonic() > deadline:
                 self.stop()
-                raise Lost("timeout", f"a call took longer than {limit_s:g} s")
+                raise Lost("timeout", f"{what} took longer than {limit:g} s")
             elif self._limits.memory_bytes and self._resident() > self._limits.memory_bytes:
                 self.stop()
                 raise Lost("oom", f"resident memory rose above {self._limits.memory_bytes / 2**30:g} GiB")

@@ -138,7 +138,7 @@ class Worker:
         """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
         method, problem = self._catalogue[planned.label], self._instance(planned)
         _refuse(method, problem)
-        self._tick()
+        self._connection.send(("setup", None))
         start = perf_counter()
         prepared = method.prepare(problem)
         columns: dict[str, Any] = {"setup_s": perf_counter() - start}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,10 +34,24 @@ def solver_of(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
     from methods._exact.solver import SignalSolver
 
     assert isinstance(problem, BoxDual)
-    y, keeps_rank = np.ascontiguousarray(problem.y), problem.parametrisation.keeps_rank
+    y, keeps_rank = np.array(problem.y), problem.parametrisation.keeps_rank
+    _compile(y.ndim)
     if y.ndim == 1:
         return SignalSolver(y, float(problem.beta), keeps_rank)
     return BatchSolver(y, float(problem.beta), keeps_rank, threads)
+
+
+@cache
+def _compile(dimensions: int) -> None:
+    """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
+    from methods._exact.batch import BatchSolver
+    from methods._exact.solver import SignalSolver
+
+    found = SignalSolver(np.ones(2), 1.0).solve(np.eye(2), np.zeros(2))
+    if dimensions > 1:
+        found = BatchSolver(np.ones((1, 2)), 1.0).solve(np.eye(2), np.zeros((1, 2)))
+    found.gradient(found.x)
+    found.adjoint(found.x)
 
 
 def gradient_of(problem: Problem) -> Callable[[Array, Exact], Gradient]:
