@@ -34,7 +34,7 @@ DEFAULT = (
     Sweep(n=(16, 36), sigma=(0.02, 0.5)),
     Sweep(operators=("dct",), signals=_PATCHES, n=(64,), without=_SLOW),
     Sweep(n=(36,), knobs="all", without=_SAME_LADDER),
-    Sweep(n=(36, 100), measure="memory", without=_SLOW),
+    Sweep(n=(64, 144), measure="memory", without=_SLOW),
     Sweep(n=(16, 36), measure="memory", methods=_SLOW),
 )
 

@@ -202,7 +202,6 @@ class Worker:
         """Forget the block."""
         self._cells.clear()
         self._block, self._problem = "", None
-        gc.collect()
         return {}
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -278,6 +279,7 @@ def test_the_page_loads_nothing(page: Path) -> None:
 def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium")
     if not executable:
+        assert "DARGMIN_NEEDS_BROWSER" not in os.environ, "chromium is not installed, and this machine should have it"
         pytest.skip("chromium is not installed")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
