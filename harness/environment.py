@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DISTRIBUTIONS = (
-    "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp",
+    "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "numba",
     "array-api-compat", "pandas", "pyarrow", "seaborn", "scikit-image", "scikit-learn", "python-flint",
 )  # fmt: skip
 

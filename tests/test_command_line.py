@@ -168,7 +168,7 @@ def test_list_names_methods_and_reasons() -> None:
     done = dargmin("list")
     assert done.returncode == 0
     assert "blorc-paper" in done.stdout
-    assert "(1) the printed formulas are for theta = W" in done.stdout
+    assert ") the printed formulas are for theta = W" in done.stdout
     assert "row-weights" in done.stdout  # whole in a log of 80 columns
     assert "iterations 30 to 10000; loops over a batch" in done.stdout
     assert "fixed: gamma 0.001" in done.stdout
