@@ -41,7 +41,7 @@ def main() -> None:
 
 @app.command()
 def run(
-    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, full or speed")] = None,
+    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, full, speed or scaling")] = None,
     problem: Annotated[str | None, typer.Option(help="the problem; AnalysisL1")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
@@ -54,7 +54,7 @@ def run(
     knobs: Annotated[str | None, typer.Option(help="default, or all rungs of the work-precision ladders")] = None,
     threads: Annotated[int, typer.Option(help="threads of a worker, pinned to as many cores")] = 1,
     budget: Annotated[float | None, typer.Option(help="seconds of sampling a cell")] = None,
-    timeout: Annotated[float, typer.Option(help="seconds a call may take")] = 60.0,
+    timeout: Annotated[float | None, typer.Option(help="seconds a call may take; 60, scaling: 10")] = None,
     memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
     out: Annotated[Path | None, typer.Option(help="run folder to make")] = None,
     resume: Annotated[Path | None, typer.Option(help="run folder to go on with")] = None,

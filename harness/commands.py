@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness import environment
 from harness.catalogue import is_source, select, with_ladders
-from harness.presets import BUDGET_S, PRESETS
+from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
 from methods import YARDSTICKS
@@ -32,7 +32,7 @@ class Request:
     methods: tuple[str, ...]
     threads: int
     budget_s: float | None
-    timeout_s: float
+    timeout_s: float | None
     memory_limit_gib: float
 
 
@@ -122,7 +122,7 @@ def _options(request: Request) -> Options:
         sources=tuple(dict.fromkeys(name for name in request.methods if is_source(name))),
         threads=request.threads,
         budget_s=request.budget_s or BUDGET_S.get(request.preset or "default", 1.0),
-        timeout_s=request.timeout_s,
+        timeout_s=request.timeout_s or TIMEOUT_S.get(request.preset or "", 60.0),
         memory_limit_gib=request.memory_limit_gib,
     )
 

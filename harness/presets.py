@@ -8,6 +8,7 @@ from harness.sweeps import Sweep
 
 _PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
 _SLOW = ("fd-entrywise",)  # two solves an entry: measured on a part of the instances
+UNROLLED = tuple(f"unrolled-{scheme}-{framework}" for scheme in ("ista", "fista", "admm") for framework in ("torch", "jax"))
 # Left out of the default ladder, which would say the same again: the solver and derivative of cvxpylayers-torch, and
 # what JAX compiles anew for every rung.
 _SAME_LADDER = ("cvxpylayers-jax", "diffcp-dense", "unrolled-ista-jax", "unrolled-admm-jax")
@@ -60,6 +61,15 @@ FULL = (
     Sweep(n=(64,), knobs="all", measure="memory", without=_SLOW),
 )
 
+# Up in n, in the batch and in the iterations until a limit is met; what lies beyond is not run.
+SCALING = (
+    Sweep(operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024)),
+    Sweep(batch=(1, 10, 100, 1000), without=_SLOW),
+    Sweep(n=(64, 256, 1024), measure="memory"),
+    Sweep(n=(256,), knobs="all", measure="memory", methods=UNROLLED),
+    Sweep(batch=(1, 10, 100), measure="memory", without=_SLOW),
+)
+
 _EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")
 _PEERS = ("cvxpylayers-torch", "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
 _DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
@@ -75,5 +85,13 @@ SPEED = (
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
 )
 
-PRESETS: dict[str, tuple[Sweep, ...]] = {"smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "full": FULL, "speed": SPEED}
-BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "full": 1.0, "speed": 0.3}
+PRESETS: dict[str, tuple[Sweep, ...]] = {
+    "smoke": SMOKE,
+    "default": DEFAULT,
+    "paper": PAPER,
+    "full": FULL,
+    "speed": SPEED,
+    "scaling": SCALING,
+}
+BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "full": 1.0, "speed": 0.3, "scaling": 0.2}
+TIMEOUT_S = {"scaling": 10.0}  # a call; 60 elsewhere

@@ -128,8 +128,8 @@ class Worker:
         self._problem: Problem | None = None
 
     def reference(self, planned: Planned) -> dict[str, Any]:
-        """The reference of the block's instance."""
-        self._tick()
+        """The reference of the block's instance; proofs may take longer than calls."""
+        self._connection.send(("setup", None))
         return {"reference": self._instance(planned).reference()}
 
     def prepare(

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import failures, hard, speed, tables
+from reports import failures, hard, laws, speed, tables
 from reports.figures import Drawn, draw_all
 from reports.findings import findings, summary
 from reports.select import Study, load
@@ -64,7 +64,7 @@ def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> 
     chapters = (
         Section("headline", "Headline", "", (tables.headline(study),)),
         Section("front", "Work and precision", "", (tables.reach(study),)),
-        Section("scaling", "Scaling in n", "", (tables.exponents(study),)),
+        Section("scaling", "Cost laws", "", laws.tables(study)),
         Section("level", "Noise level"),
         Section("grid", "n and sigma"),
         Section("profile", "Performance profiles"),

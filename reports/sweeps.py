@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from reports import select
+from reports.laws import memory
 from reports.select import Study
 from reports.style import OTHERS, Style, families, handle, panels, styles
-from reports.tables import memory
 
 NAMES = {
     "n": "n (length of the signal)",

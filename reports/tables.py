@@ -1,4 +1,4 @@
-"""The tables of measured cells: headline, cost to reach an error, exponents, ratios to one method, memory."""
+"""The tables of measured cells: headline, cost to reach an error, ratios to one method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports import statistics, text
-from reports.select import INSTANCE, REFERENCE_METHOD, ROUND_OFF, Study, instances, ladders, situation, sweep
+from reports.select import INSTANCE, REFERENCE_METHOD, ROUND_OFF, Study, instances, ladders, situation
 from reports.statistics import Estimate
 from reports.text import Cell, Table
 
@@ -119,43 +119,6 @@ def _by_label(rows: pd.DataFrame) -> pd.DataFrame:
 def _cost(settings: pd.DataFrame, target: float) -> Cell:
     within = settings[settings.error <= target]
     return text.milliseconds(within.seconds.min()) if len(within) else Cell("not reached", math.inf)
-
-
-def exponents(study: Study) -> Table:
-    """Fitted p in cost ~ n^p of time and of memory."""
-    frames = {"seconds": sweep(study.headline, "n"), "peak_bytes": sweep(memory(study), "n")}
-    fits = {column: _fits(frame, column) for column, frame in frames.items()}
-    lines = [
-        [
-            label,
-            *(text.interval(fits[column].get(label, Estimate())) for column in frames),
-            _range(frames["seconds"], label),
-        ]
-        for label in study.labels
-        if any(label in fit for fit in fits.values())
-    ]
-    note = (
-        "p of n^p by least squares in log-log over all cells of the n range shown (memory: over its own grid), "
-        "residual bootstrap. Overheads flatten the start of a curve: p is that of this range, not of the algorithm. "
-        "Memory below the floor of the meter is left out."
-    )
-    return text.table("Scaling exponents in n", ("method", "time [95 % CI]", "memory [95 % CI]", "n of the fit"), lines, note)
-
-
-def memory(study: Study) -> pd.DataFrame:
-    """Memory rows of headline labels whose peak stands above the floor of the meter."""
-    frame = study.frame
-    rows = frame[frame.headline & (frame.measure == "memory")]
-    return rows.assign(peak_bytes=rows.peak_bytes.astype(float).where(~(rows.peak_bytes < rows.floor_bytes) & rows.answered))
-
-
-def _fits(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:
-    return {str(label): statistics.exponent(rows.n, rows[column]) for label, rows in frame.groupby("label")}
-
-
-def _range(frame: pd.DataFrame, label: str) -> str:
-    sizes = frame.loc[(frame.label == label) & frame.seconds.notna(), "n"]
-    return f"{sizes.min()} to {sizes.max()}" if len(sizes) else text.ABSENT
 
 
 def yardstick(study: Study) -> str:

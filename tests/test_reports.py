@@ -22,11 +22,11 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 import reports
-from reports import select, speed, statistics, tables, terminal_table, text, write_report
+from reports import laws, select, speed, statistics, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
 from reports.findings import findings
 from reports.select import Study, load
-from results import Measured, Run
+from results import Measured, Planned, Run
 
 ROOT = Path(reports.__file__).parent
 
@@ -182,12 +182,33 @@ def test_headline_numbers_are_those_of_the_synthetic_methods(study: Study) -> No
 
 
 def test_fitted_exponents(study: Study) -> None:
-    table = tables.exponents(study)
+    table = laws.exponents(study)
     for kind in _runs.KINDS:
         if kind.status == "ok":
             assert column(table, "time [95 % CI]")[kind.label].order == pytest.approx(kind.power, abs=0.05)
     assert column(table, "memory [95 % CI]")["unrolled-fista-jax"].order == pytest.approx(2.0)
     assert column(table, "n of the fit")["fd-entrywise"].text == "16 to 64"
+    assert column(table, "ends")["fd-entrywise"].text == "n = 128: timeout"
+    assert column(table, "ends")["blorc"].text == text.ABSENT
+
+
+def test_growth_with_the_batch_and_with_a_knob(tmp_path: Path) -> None:
+    blorc, fista = (next(kind for kind in _runs.KINDS if kind.label == label) for label in ("blorc", "unrolled-fista-jax"))
+    pairs = [(blorc, replace(_runs.planned(blorc), batch=batch)) for batch in (1, 10, 100)]
+    rungs = [fista, *_runs.steps(fista)]
+    pairs += [(rung, _runs.planned(rung, "memory", n=256)) for rung in rungs]
+
+    def grown(cell: Planned, result: Measured) -> Measured:
+        if cell.measure == "memory":
+            return replace(result, peak_bytes=1e6 * cell.knob_value)
+        times = [1e-5 * cell.batch**0.5] * 3
+        return replace(result, total_s=times[0], samples_s=times)
+
+    batch, knob = laws.tables(load([_runs.build(tmp_path / "run", grown, pairs)]))[1:]
+    assert column(batch, "time [95 % CI]")["blorc"].order == pytest.approx(0.5)
+    assert column(batch, "batch of the fit")["blorc"].text == "1 to 100"
+    assert column(knob, "memory [95 % CI]")["unrolled-fista-jax"].order == pytest.approx(1.0)
+    assert column(knob, "values")["unrolled-fista-jax"].text == "10 to 10000"
 
 
 def test_cost_to_reach_is_the_cheapest_rung(study: Study) -> None:
