@@ -21,6 +21,7 @@ class BlorcWarm(GradientMethod):
 
     name: ClassVar[str] = "blorc-warm"
     family: ClassVar[str] = "warm start"
+    knob: ClassVar[str] = "warm"
     requires: ClassVar[tuple[str, ...]] = ("numba",)
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = _blorc.FORMULA

@@ -320,8 +320,10 @@ def test_tables_sort_by_number_in_a_browser_without_network(page: Path, chromium
     headline = tab.locator("table.data").first
     tab.wait_for_selector("table.data.dataTable")
     headline.locator("th").nth(2).click()
+    headline.locator("th[aria-sort=ascending]").wait_for()  # the script sorts in its own time
     first = headline.locator("tbody tr td").first.inner_text()
     headline.locator("th").nth(2).click()
+    headline.locator("th[aria-sort=descending]").wait_for()
     last = [row.inner_text() for row in headline.locator("tbody tr td:first-child").all()]
     context.close()
     assert first == "blorc-warm"
