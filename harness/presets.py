@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.sweeps import Sweep
+from problems import OPERATORS
 
 _PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
 _SLOW = ("fd-entrywise",)  # two solves an entry: measured on a part of the instances
@@ -43,6 +44,11 @@ PAPER = (
     Sweep(operators=("identity",), signals=_PC, n=(36, 64), measure="memory"),
 )
 
+FAMILIES = (
+    Sweep(operators=tuple(OPERATORS), n=(16, 64, 144), seeds=(0, 1, 2, 3, 4), without=_SLOW),
+    Sweep(operators=tuple(OPERATORS), n=(16,), methods=_SLOW),
+)
+
 FULL = (
     *_headline((1, 2, 3, 4, 5), without=_SLOW),
     *_headline((1, 2), methods=_SLOW),
@@ -60,5 +66,7 @@ FULL = (
     Sweep(n=(64,), knobs="all", measure="memory", without=_SLOW),
 )
 
-PRESETS: dict[str, tuple[Sweep, ...]] = {"smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "full": FULL}
-BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "full": 1.0}
+PRESETS: dict[str, tuple[Sweep, ...]] = {
+    "smoke": SMOKE, "default": DEFAULT, "paper": PAPER, "families": FAMILIES, "full": FULL
+}  # fmt: skip
+BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "families": 0.05, "full": 1.0}

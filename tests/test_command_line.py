@@ -39,7 +39,7 @@ WRONG = {
     "--signal nope": "--signal must be one of piecewise-constant",
     "--theta nope": "--theta must be one of dense",
     "--knobs nope": "--knobs must be one of default, all, got 'nope'",
-    "--preset nope": "--preset must be one of smoke, default, paper, full, got 'nope'",
+    "--preset nope": "--preset must be one of smoke, default, paper, families, full, got 'nope'",
     "--problem nope": "--problem must be one of AnalysisL1, got 'nope'",
     "--method nope": "--method must be all, one of blorc",
     "--method nope.py:M": "names the file nope.py, which does not exist",
