@@ -43,7 +43,7 @@ def test_the_pseudo_inverse_follows_rows_that_come_and_go() -> None:
 
 def test_a_full_basis_leaves_nothing() -> None:
     basis = Basis.of(np.eye(3), np.array([0, 1, 2]))
-    assert basis.projected(balls(np.ones(3))) == arb_mat(3, 1)
+    assert basis.projected(balls(np.ones(3))).entries() == [0, 0, 0]
 
 
 def test_a_direction_of_1e_100_is_seen_at_512_bits_and_no_dependence_is() -> None:
@@ -54,7 +54,7 @@ def test_a_direction_of_1e_100_is_seen_at_512_bits_and_no_dependence_is() -> Non
     with ctx.workprec(512):
         basis.add(1, w[1])
         point = basis.projected(column(balls(np.array([1.0, -1.0, 5.0])).entries()))
-        assert [float(entry.mid()) for entry in point.entries()] == [1.0, -1.0, 0.0]
+        assert largest(point - balls(np.array([1.0, -1.0, 0.0]))) < 1e-50  # 512 bits are 154 digits, the condition takes 100
 
 
 def test_the_direction_lost_is_orthogonal_to_the_rows_that_stay() -> None:
