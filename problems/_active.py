@@ -47,7 +47,7 @@ def settle(signal: Signal, dual: Array) -> Iterator[tuple[Array, Array, Array]]:
 def _settle(signal: Signal, z: list[arb], free: Array) -> list[arb]:
     """Bring z and the free rows to a minimiser; W x there. ZeroDivisionError where the precision is too low to go on."""
     b, w, y = signal.bounds(), balls(signal.w), balls(signal.y)
-    transposed, rows = w.transpose(), [arb(1)] * len(z)
+    transposed, rows, scale = w.transpose(), [arb(1)] * len(z), float(np.abs(signal.y).max())
     basis = Basis.of(signal.w, independent(signal.w, np.flatnonzero(free)))
     for _ in range(STEPS):
         x = y - transposed * column(z)
@@ -60,7 +60,7 @@ def _settle(signal: Signal, z: list[arb], free: Array) -> list[arb]:
             if len(held):
                 _replace(basis, signal.w, held, lost)
             continue
-        rows = (w * basis.projected(x)).entries()
+        rows = (w * basis.projected(x, scale)).entries()
         worst = _worst(rows, z, free)
         if worst is None:
             break

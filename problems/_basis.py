@@ -37,8 +37,8 @@ class Basis:
         """W_B^{+T} x by row of W_B."""
         return {row: value for row, value in zip(self.rows, (self.t * x).entries(), strict=True) if row >= 0}
 
-    def projected(self, x: arb_mat) -> arb_mat:
-        """x - W_B^+ W_B x in balls as wide as its last refinement; ZeroDivisionError where most digits are gone."""
+    def projected(self, x: arb_mat, scale: float) -> arb_mat:
+        """x - W_B^+ W_B x in balls as wide as its last refinement; ZeroDivisionError where most digits of `scale` are gone."""
         if -1 not in self.rows:
             return arb_mat(x.nrows(), 1)
         transposed, inverse = self.w.transpose(), self.t.transpose()
@@ -46,8 +46,7 @@ class Basis:
         x = (x - inverse * (self.w * x)).mid()
         correction = inverse * (self.w * x)
         width = max((abs(entry).upper() for entry in correction.entries()), default=arb(0))
-        largest = max(abs(entry).upper() for entry in x.entries())
-        if width > largest * arb(2) ** (-ctx.prec // 4):
+        if width > scale * arb(2) ** (-ctx.prec // 4):
             raise ZeroDivisionError
         ball = arb(0, width)
         return column([a.mid() - b.mid() + ball for a, b in zip(x.entries(), correction.entries(), strict=True)])

@@ -115,12 +115,17 @@ def _found(signal: Signal) -> tuple[Array, Array]:
 
 
 def _on_the_edge(signal: Signal, vertex: Array) -> Proof | None:
+    """A kink that exact arithmetic shows.
+
+    Where no dual is inside the box on all zero rows, a direction d has w_i d = 0 except where z_i = b_i sign(w_i d). With
+    those bounds raised z stays a dual and x* where it is; with them lowered the objective falls along d, so x* moves. Log-weights
+    can do this row by row, and where x* = 0 so can a multiple of W, or of all bounds.
+    """
     edge = _edge.solve(signal, vertex)
     if edge is None:
         return None
-    unique = edge.rank == len(edge.zero)
-    if not unique and edge.rank < signal.w.shape[1] and not signal.weighted:
+    if edge.rank < len(edge.zero) and edge.rank < signal.w.shape[1] and not signal.weighted:
         return Proof("kink", DEPENDENT.format(len(edge.zero), edge.rank), signal, edge.signs, edge.rank, edge.x)
-    if unique and edge.bound and not signal.shared:
+    if edge.tight and not (signal.shared and edge.signs.any()):
         return Proof("kink", NOT_STRICT, signal, edge.signs, edge.rank, edge.x)
     return None

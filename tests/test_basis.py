@@ -38,12 +38,12 @@ def test_the_pseudo_inverse_follows_rows_that_come_and_go() -> None:
         fresh = np.linalg.lstsq(w[rows].T, x, rcond=None)[0] if rows else np.zeros(0)
         # float64 least squares, conditions below 1e4
         np.testing.assert_allclose([float(lifted[row].mid()) for row in rows], fresh, rtol=1e-9, atol=1e-9)
-        assert rows == [] or largest(balls(w[rows]) * basis.projected(balls(x))) < 1e-70  # 256 bits are 77 digits
+        assert rows == [] or largest(balls(w[rows]) * basis.projected(balls(x), 1.0)) < 1e-70  # 256 bits are 77 digits
 
 
 def test_a_full_basis_leaves_nothing() -> None:
     basis = Basis.of(np.eye(3), np.array([0, 1, 2]))
-    assert basis.projected(balls(np.ones(3))).entries() == [0, 0, 0]
+    assert basis.projected(balls(np.ones(3)), 1.0).entries() == [0, 0, 0]
 
 
 def test_a_direction_of_1e_100_is_seen_at_512_bits_and_no_dependence_is() -> None:
@@ -53,7 +53,7 @@ def test_a_direction_of_1e_100_is_seen_at_512_bits_and_no_dependence_is() -> Non
         basis.add(2, w[2])
     with ctx.workprec(512):
         basis.add(1, w[1])
-        point = basis.projected(column(balls(np.array([1.0, -1.0, 5.0])).entries()))
+        point = basis.projected(column(balls(np.array([1.0, -1.0, 5.0])).entries()), 1.0)
         assert largest(point - balls(np.array([1.0, -1.0, 0.0]))) < 1e-50  # 512 bits are 154 digits, the condition takes 100
 
 
