@@ -64,9 +64,10 @@ _NEAR = """
 # Zero rows (1, -1, 0), (1, -1, e) with e = 1e-4: the solution is right to 1e-6, the gradient is not, and nothing is said.
 W, y, target = np.array([[1.0, -1, 0], [1, -1, 1e-4]]), np.array([1.125, 0.875, 5e-5]), np.array([0.25, -0.5, 1.0])
 g, x = grad(layer(2, 3, 1.0), W, y, target, **tight)
-truth = 1e4  # |dL/dW| grows as 1/e: -(z v' + h x') with h = (1/e, -1/e) to leading order and x = (1, 1, 0)
-print("|x - x*| =", np.abs(x - [1, 1, 0]).max(), " |grad| =", np.linalg.norm(g), " true:", 2 * truth)
-raise SystemExit(not (np.abs(x - [1, 1, 0]).max() < 1e-4 and np.linalg.norm(g) < truth))
+truth = 1e4 * np.array([[-1.0, -1, 0], [1, 1, 0]])  # -(z v' + h x'), h = (1/e, -1/e) to leading order and x = (1, 1, 0)
+error = np.linalg.norm(g - truth) / np.linalg.norm(truth)
+print("|x - x*| =", np.abs(x - [1, 1, 0]).max(), " relative error of the gradient:", error)
+raise SystemExit(not (np.abs(x - [1, 1, 0]).max() < 1e-4 and error > 0.1))
 """
 
 _CLARABEL = """
@@ -118,7 +119,7 @@ KNOWN_FAULTS: tuple[KnownFault, ...] = (
     KnownFault(
         "diffcp: close to a kink", "diffcp", "1.1.9", "the solution is right, the gradient is not, no warning",
         _LAYER + _NEAR, _DENSE_TIGHT, "trap",
-        ("near rank kink, e = 1e-04", "near rank kink, e = 1e-06", "slack 1e-15, active row"),
+        ("near rank kink, e = 1e-04",),
     ),
     KnownFault(
         "diffcp: status of Clarabel", "diffcp", "1.1.9", "an infeasible problem gets a solution and a derivative",

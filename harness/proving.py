@@ -45,7 +45,7 @@ def run(axes: dict[str, Any]) -> bool:
         _proved(AnalysisL1.draw(n, sigma, seed, operator, signal, theta=sweep.theta), operator, f"{signal} {sigma=} {seed=}")
         for n, operator, signal, sigma, seed in track(instances, "proving", console=Console(stderr=True))
     ]
-    wide = Console() if Console().is_terminal else Console(width=120)
+    wide = Console() if Console().is_terminal else Console(width=140)
     wide.print(_table(found))
     open_ = [one for one in found if one.status == "undecided"]
     for one in open_:

@@ -118,8 +118,8 @@ def _on_the_edge(signal: Signal, vertex: Array) -> Proof | None:
     """A kink that exact arithmetic shows.
 
     Where no dual is inside the box on all zero rows, a direction d has w_i d = 0 except where z_i = b_i sign(w_i d). With
-    those bounds raised z stays a dual and x* where it is; with them lowered the objective falls along d, so x* moves. Log-weights
-    can do this row by row, and where x* = 0 so can a multiple of W, or of all bounds.
+    those bounds raised z stays a dual and x* where it is; with them lowered the objective falls along d, so x* moves.
+    Log-weights can do this row by row, and where x* = 0 so can a multiple of W, or of all bounds.
     """
     edge = _edge.solve(signal, vertex)
     if edge is None:
