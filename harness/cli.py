@@ -1,4 +1,4 @@
-"""The command line: dargmin run, report, compare, list, check, reproduce, tune-beta, doctor."""
+"""The command line: dargmin run, report, compare, list, check, prove, reproduce, tune-beta, doctor."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main() -> None:
 
 @app.command()
 def run(
-    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, full, speed or scaling")] = None,
+    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, families, full, speed or scaling")] = None,
     problem: Annotated[str | None, typer.Option(help="the problem; AnalysisL1")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
@@ -158,6 +158,27 @@ def check(
             raise ValueError("--into goes with --all; the checks of one method are printed")
         passed = _check_all(into, timeout) if method is None else _check_one(method, timeout)
     raise typer.Exit(0 if passed else 1)
+
+
+@app.command()
+def prove(
+    operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several; all by default")] = None,
+    signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
+    theta: Annotated[str | None, typer.Option(help="dense, row-weights or weight")] = None,
+    n: Annotated[str | None, typer.Option(help="signal lengths; 8,16,64,144,256 by default")] = None,
+    sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,
+    seeds: Annotated[str | None, typer.Option(help="seeds; 0:5 by default")] = None,
+) -> None:
+    """Prove reference gradients afresh: counts of each status and seconds a proof; exit code 1 where one is undecided.
+
+    Example: dargmin prove --operator tv --operator filters --n 64,256 --seeds 0:5
+    """
+    axes = {"operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma, "seeds": seeds}
+    with _one_line():
+        from harness import proving
+
+        decided = proving.run({name: value for name, value in axes.items() if value})
+    raise typer.Exit(0 if decided else 1)
 
 
 @app.command()

@@ -131,12 +131,13 @@ def _sweeps(request: Request) -> tuple[Sweep, ...]:
     """The preset with the given axes in place of its own; without a preset, one sweep of the given axes."""
     if request.preset is not None and request.preset not in PRESETS:
         raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {request.preset!r}")
-    axes = _read_axes(request.axes)
+    axes = read_axes(request.axes)
     base = PRESETS[request.preset or "default"] if request.preset or not request.axes else (Sweep(),)
     return tuple(replace(sweep, **axes) for sweep in base)
 
 
-def _read_axes(axes: dict[str, Any]) -> dict[str, Any]:
+def read_axes(axes: dict[str, Any]) -> dict[str, Any]:
+    """The axes of a Sweep from the text of the options; ValueError names the option."""
     problems = [problem.__name__ for problem in PROBLEMS]
     _among("--problem", axes.get("problem", problems[0]), problems)
     _among("--theta", str(axes.get("theta", "dense")), THETAS)

@@ -28,6 +28,7 @@ def judge(
         "iterations": math.nan if gradient.iterations is None else float(gradient.iterations),
         "note": gradient.note,
         "tolerance": math.nan if promise is None else promise,
+        "misread_rows": _misread(gradient, reference),
         **reference_columns(reference),
     }
     if reason := _malformed(gradient, grad, solution, problem, reference):
@@ -54,6 +55,13 @@ def reference_columns(reference: Reference) -> dict[str, Any]:
         "rank": float(reference.rank),
         "cond": reference.cond,
     }
+
+
+def _misread(gradient: Gradient, reference: Reference) -> float:
+    """Rows whose sign the method took for another than it is."""
+    if gradient.pattern is None or reference.pattern is None:
+        return math.nan
+    return float(np.count_nonzero(gradient.pattern != reference.pattern))
 
 
 def _malformed(gradient: Gradient, grad: Array, solution: Array, problem: Problem, reference: Reference) -> str:

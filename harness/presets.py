@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.sweeps import Sweep
+from problems import OPERATORS
 
 _PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
 _SLOW = ("fd-entrywise",)  # two solves an entry: measured on a part of the instances
@@ -42,6 +43,11 @@ DEFAULT = (
 PAPER = (
     Sweep(operators=("identity",), signals=_PC, n=(36, 64), seeds=tuple(range(10))),
     Sweep(operators=("identity",), signals=_PC, n=(36, 64), measure="memory"),
+)
+
+FAMILIES = (
+    Sweep(operators=tuple(OPERATORS), n=(16, 64, 144), seeds=(0, 1, 2, 3, 4), without=_SLOW),
+    Sweep(operators=tuple(OPERATORS), n=(16,), methods=_SLOW),
 )
 
 FULL = (
@@ -89,9 +95,10 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": SMOKE,
     "default": DEFAULT,
     "paper": PAPER,
+    "families": FAMILIES,
     "full": FULL,
     "speed": SPEED,
     "scaling": SCALING,
 }
-BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "full": 1.0, "speed": 0.3, "scaling": 0.2}
+BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "families": 0.05, "full": 1.0, "speed": 0.3, "scaling": 0.2}
 TIMEOUT_S = {"scaling": 10.0}  # a call; 60 elsewhere

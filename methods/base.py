@@ -17,6 +17,7 @@ class Gradient:
     value = L(x*), solution = x*, grad = dL/dtheta in the shape of theta: the method's own arrays, still asynchronous
     where its library is. `converged` is what the solver claims (None: claims nothing). `note` is a doubt the method itself
     raises. Where `direction` is given (an array in the shape of theta), `grad` is the scalar <dL/dtheta, direction>.
+    `pattern`: the signs of K(theta) x* that a formula took for granted, (k,) or (batch, k), to be held against the true ones.
     """
 
     value: Any
@@ -26,6 +27,7 @@ class Gradient:
     iterations: int | None = None
     note: str = ""
     direction: Array | None = None
+    pattern: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class BlorcPaper(GradientMethod):
             for s, (pinv, p, q), slope in zip(signs, parts, np.atleast_2d(g), strict=True):
                 grad[s != 0] -= beta * np.outer(s[s != 0], p @ slope)
                 grad[s == 0] -= (p @ (np.outer(q, slope) + np.outer(slope, q)) @ pinv).T
-            return Gradient(problem.loss(closed, w), closed, grad, iterations=self.iterations)
+            read = signs.reshape(*x.shape[:-1], len(w))
+            return Gradient(problem.loss(closed, w), closed, grad, iterations=self.iterations, pattern=read)
 
         return Split(forward, backward)
 

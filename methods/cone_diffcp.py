@@ -70,7 +70,7 @@ class Diffcp(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (None, *_conic.TOLERANCES))
 
     def promise(self, problem: Problem) -> float | None:
-        return _conic.promise("SCS", self.tolerance, self.adjoint)
+        return _conic.promise(problem, "SCS", self.tolerance, self.adjoint)
 
 
 class _Program:

@@ -84,7 +84,7 @@ class ConeLayer(GradientMethod):
         return (defaults, *(replace(defaults, tolerance=t, adjoint="dense") for t in _conic.TOLERANCES))
 
     def promise(self, problem: Problem) -> float | None:
-        return _conic.promise(self.solver, self.tolerance, self.adjoint)
+        return _conic.promise(problem, self.solver, self.tolerance, self.adjoint)
 
 
 def _layer_class(framework: str) -> Function:

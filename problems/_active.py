@@ -1,16 +1,18 @@
-"""The bounded active set of problems/_box_dual.py in 256-bit arithmetic: it finds patterns that float64 cannot see."""
+"""The bounded active set of problems/_box_dual.py in multiprecision: it finds patterns that float64 cannot see."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
-from flint import arb, ctx, fmpz_mat, nmod_mat
+from flint import arb, arb_mat, ctx, fmpz_mat, nmod_mat
 
 from problems import _balls
 from problems._balls import balls, column
+from problems._basis import Basis
 from problems._box_dual import BOUND
-from problems._kkt import Signal, lift
+from problems._kkt import Signal
 from problems.base import Array
 
 BITS = (256, 512, 1024)
@@ -19,46 +21,61 @@ PRIME = 2**61 - 1
 CLEAR = 1e-10  # rows this far from the span of others, by share of their length, are independent in float64
 
 
-def settle(signal: Signal, dual: Array) -> tuple[Array, Array, Array]:
+def settle(signal: Signal, dual: Array) -> Iterator[tuple[Array, Array, Array]]:
     """(signs of the bound duals, signs of W x, duals) at a minimiser over the box, from float64 duals (k) of K(theta).
 
-    It proves nothing. Filter banks have rows with |w_i x*| from 1e-10 down to 1e-30, whose signs decide the pattern. Each step
+    Once a precision, each going on from the last: filter banks have rows with |w_i x*| from 1e-10 down to 1e-150, whose signs
+    decide the pattern; what rounding hides counts as zero. It proves nothing. Each step
     goes to the minimiser over the free rows, as far as the box allows; the row that blocks is bound, or, on arrival, the row of
     the most negative s_i w_i x is freed. Free rows beyond a basis are held, so that dependent rows are met one by one.
     """
     share = np.clip(dual / signal.beta, -1, 1)
     share = _vertex(signal, np.where(np.abs(share) < 1 - BOUND, share, np.sign(share)))
-    free, rows = np.abs(share) < 1, [arb(1)] * len(share)
+    free = np.abs(share) < 1
     z = [(bound * s).mid() for bound, s in zip(signal.bounds(), share.tolist(), strict=True)]
     for bits in BITS:
+        rows: list[arb] = []
         with ctx.workprec(bits), suppress(ZeroDivisionError):
             rows = _settle(signal, z, free)
-            break
-    bound = np.array([0 if f else _sign(value) for value, f in zip(z, free.tolist(), strict=True)], dtype=np.int8)
-    signs = np.where([row.contains(0) for row in rows], 0, bound).astype(np.int8)
-    return bound, signs, np.array([float(value / limit) for value, limit in zip(z, signal.bounds(), strict=True)]) * signal.beta
+        if rows:
+            bound = np.array([0 if f else _sign(value) for value, f in zip(z, free.tolist(), strict=True)], dtype=np.int8)
+            signs = np.where([row.contains(0) for row in rows], 0, bound).astype(np.int8)
+            shares = [float(value / limit) for value, limit in zip(z, signal.bounds(), strict=True)]
+            yield bound, signs, np.array(shares) * signal.beta
 
 
 def _settle(signal: Signal, z: list[arb], free: Array) -> list[arb]:
     """Bring z and the free rows to a minimiser; W x there. ZeroDivisionError where the precision is too low to go on."""
     b, w, y = signal.bounds(), balls(signal.w), balls(signal.y)
-    rows = [arb(1)] * len(z)
+    transposed, rows, scale = w.transpose(), [arb(1)] * len(z), float(np.abs(signal.y).max())
+    basis = Basis.of(signal.w, independent(signal.w, np.flatnonzero(free)))
     for _ in range(STEPS):
-        basis = independent(signal.w, np.flatnonzero(free))
-        wb = balls(signal.w[basis])
-        x = y - w.transpose() * column(z)
-        (step,) = lift(wb, x)
-        first = _go(z, basis.tolist(), step, b)
+        x = y - transposed * column(z)
+        first = _go(z, basis.lift(x), b)
         if first is not None:
             z[first] = b[first].mid() * _sign(z[first])
             free[first] = False
+            lost = basis.remove(first)
+            held = np.setdiff1d(np.flatnonzero(free), basis.rows)
+            if len(held):
+                _replace(basis, signal.w, held, lost)
             continue
-        rows = (w * (x - wb.transpose() * column(step))).entries()
+        rows = (w * basis.projected(x, scale)).entries()
         worst = _worst(rows, z, free)
         if worst is None:
             break
         free[worst] = True
+        basis.add(worst, signal.w[worst])
     return rows
+
+
+def _replace(basis: Basis, w: Array, held: Array, lost: arb_mat) -> None:
+    """Give the basis back the direction it lost, by the row held that has most of it; none may have any."""
+    length = (lost.transpose() * lost)[0, 0].sqrt()
+    shares = [(abs(share) / length).mid() for share in (balls(w[held]) * lost).entries()]
+    best = max(range(len(held)), key=shares.__getitem__)
+    if shares[best] > float(np.abs(w).max()) * arb(2) ** (-ctx.prec // 2):
+        basis.add(int(held[best]), w[held[best]])
 
 
 def _vertex(signal: Signal, share: Array) -> Array:
@@ -96,15 +113,15 @@ def independent(w: Array, rows: Array) -> Array:
     return np.sort(ordered[pivots])
 
 
-def _go(z: list[arb], rows: list[int], step: list[arb], b: list[arb]) -> int | None:
+def _go(z: list[arb], step: dict[int, arb], b: list[arb]) -> int | None:
     """Move z along the step as far as the box allows; the row that blocks, if any."""
     length, first = arb(1), None
-    for i, s in zip(rows, step, strict=True):
+    for i, s in step.items():
         room = (b[i] - z[i]) / s if s > 0 else -(b[i] + z[i]) / s if s < 0 else arb(2)
         if room.mid() < length:
             length, first = room.mid(), i
     length = arb(0) if length < 0 else length
-    for i, s in zip(rows, step, strict=True):
+    for i, s in step.items():
         z[i] = (z[i] + length * s).mid()
     return first
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,8 +25,8 @@ def reference(problem: AnalysisL1) -> Reference:
     except TypeError as error:  # a parametrisation without exact rows
         return Reference("undecided", None, np.full(problem.y.shape, math.nan), math.nan, reason=str(error))
     w = problem.parametrisation.matrix(problem.theta)
-    described = {} if found.status == "undecided" else _description(w, found)
-    margins = _worst_margins(w, problem, found) if found.status == "proven" else {}
+    described: dict[str, Any] = {} if found.status == "undecided" else _description(w, found, problem.y.shape)
+    margins: dict[str, Any] = _worst_margins(w, problem, found) if found.status == "proven" else {}
     return Reference(
         status=found.status,
         grad=found.grad,
@@ -39,11 +39,14 @@ def reference(problem: AnalysisL1) -> Reference:
     )
 
 
-def _description(w: Array, found: Certificate) -> dict[str, float]:
+def _description(w: Array, found: Certificate, shape: tuple[int, ...]) -> dict[str, Any]:
     patterns = zip(found.signs, found.rank, strict=True)
     singular = [np.linalg.svd(w[signs == 0], compute_uv=False)[:rank] for signs, rank in patterns]
     conds = [float(values[0] / values[-1]) if len(values) else 1.0 for values in singular]
-    return {"zero_rows": float((found.signs == 0).mean()), "rank": int(found.rank.max()), "cond": max(conds)}
+    pattern = found.signs.reshape(*shape[:-1], len(w))
+    return {
+        "pattern": pattern, "zero_rows": float((pattern == 0).mean()), "rank": int(found.rank.max()), "cond": max(conds)
+    }  # fmt: skip
 
 
 def _worst_margins(w: Array, problem: AnalysisL1, found: Certificate) -> dict[str, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from flint import arb, arb_mat, fmpq, fmpq_mat
+from flint import arb, arb_mat, fmpq, fmpq_mat, fmpz_mat
 
 from problems import _balls
 from problems._kkt import Signal
@@ -18,13 +18,13 @@ LARGEST = 64  # zero rows
 
 @dataclass(frozen=True)
 class Edge:
-    """x* exactly: the signs of W x*, its zero rows and their rank; `bound`: a zero row has |z_i| = b_i in the dual found."""
+    """x* exactly: the signs of W x*, its zero rows and their rank; `tight`: in every dual a zero row has |z_i| = b_i."""
 
     x: arb_mat
     signs: Array
     zero: Array
     rank: int
-    bound: bool
+    tight: bool
 
 
 def solve(signal: Signal, signs: Array) -> Edge | None:
@@ -47,10 +47,52 @@ def solve(signal: Signal, signs: Array) -> Edge | None:
     slopes = [row * int(sign) for row, sign in zip(rows, signs.tolist(), strict=True)]
     if any(abs(value) > b for value in inner) or any(slope < 0 for slope in slopes):
         return None
-    exact = np.array([(row > 0) - (row < 0) for row in rows], dtype=np.int8)
+    exact = np.array([_sign(row) for row in rows], dtype=np.int8)
     zero = np.flatnonzero(exact == 0)
-    bound = any(abs(value) == b for value in inner) or bool(signs[zero].any())
-    return Edge(_enclosed(x), exact, zero, _balls.rank(signal.w[zero]), bound)
+    dual = signs.copy()  # its signs where |z_i| = b, 0 elsewhere
+    dual[free] = [_sign(value) if abs(value) == b else 0 for value in inner]
+    rank = _balls.rank(signal.w[zero])
+    tight = bool(dual[zero].any())
+    if tight and rank < len(zero):
+        tight = _separates(signal.w[zero], dual[zero])
+    return Edge(_enclosed(x), exact, zero, rank, tight)
+
+
+def _separates(w: Array, signs: Array) -> bool:
+    """Whether a direction d was found with s_i w_i d >= 0 on the rows of sign s_i, not all 0, and w_i d = 0 on those of sign 0.
+
+    With z_i = b s_i on the former it shows that no other dual z', W^T z' = W^T z, is inside the box: 0 = sum (z_i - z'_i) w_i d
+    would be positive. By linear programming in float64, then exactly in the null space of the rows with w_i d = 0.
+    """
+    from scipy.optimize import linprog
+
+    bound = signs != 0
+    upright = w[bound] * signs[bound, None]
+    sides, limits = np.concatenate([-upright, upright]), np.repeat([0.0, 1.0], len(upright))
+    inside = w[~bound]
+    equal = {"A_eq": inside, "b_eq": np.zeros(len(inside))} if len(inside) else {}
+    found = linprog(-upright.sum(axis=0), A_ub=sides, b_ub=limits, bounds=(None, None), **equal)
+    if found.status != 0:
+        return False
+    flat = upright @ found.x < 1e-9  # of rows that reach up to 1
+    kernel = _kernel(np.concatenate([inside, upright[flat]]))
+    if flat.all() or not kernel.ncols():
+        return False
+    columns = np.array([[int(entry.p) / int(entry.q) for entry in row] for row in kernel.tolist()])
+    weights = np.linalg.lstsq(columns, found.x, rcond=None)[0]
+    heights = (_rationals(upright[~flat]) * kernel * _rationals(weights[:, None])).entries()
+    return all(height > 0 for height in heights)
+
+
+def _kernel(w: Array) -> fmpq_mat:
+    """A basis of {d: w d = 0}, its columns of largest entry 1, exactly."""
+    n = w.shape[1]
+    if not len(w):
+        return fmpq_mat(n, n, [fmpq(int(i == j)) for i in range(n) for j in range(n)])
+    basis, nullity = fmpz_mat(_balls.integer_rows(w)).nullspace()
+    columns = [[int(basis[i, j]) for i in range(n)] for j in range(nullity)]
+    largest = [max(map(abs, entries)) for entries in columns]
+    return fmpq_mat(n, nullity, [fmpq(columns[j][i], largest[j]) for i in range(n) for j in range(nullity)])
 
 
 def is_solution(signal: Signal, signs: Array, x: Array) -> bool:
@@ -70,6 +112,10 @@ def is_solution(signal: Signal, signs: Array, x: Array) -> bool:
     if not any(integers):
         return True
     return bool(zero) and _balls.integer_rank([*zero, integers]) == _balls.integer_rank(zero)
+
+
+def _sign(value: fmpq) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _rationals(a: Array) -> fmpq_mat:

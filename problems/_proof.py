@@ -51,7 +51,7 @@ class Proof:
 
 
 def prove(signal: Signal) -> Proof:
-    """The proof of one signal: of the pattern found in float64, else of that of the 256-bit active set, else on a kink.
+    """The proof of one signal: of the pattern found in float64, else of those of the multiprecision active set, else on a kink.
 
     Only the pattern comes from there; a wrong one is refused. Where margins are zero to all bits, exact rational arithmetic
     decides if the problem is small enough. y = 0 gives x* = 0 whatever W is, hence status zero at any rank.
@@ -64,10 +64,12 @@ def prove(signal: Signal) -> Proof:
         first = attempt(signal, signs, dual)
         if first is not None:
             return first
-        vertex, zero, dual = _active.settle(signal, dual)
-        tried = (attempt(signal, other, dual) for other in (zero, vertex) if not np.array_equal(other, signs))
-        proof = next((proof for proof in tried if proof is not None), None)
-    return proof or _on_the_edge(signal, vertex) or Proof("undecided", OPEN, signal, nothing)
+        for vertex, zero, settled in _active.settle(signal, dual):
+            tried = (attempt(signal, other, settled) for other in (zero, vertex) if not np.array_equal(other, signs))
+            proof = next((proof for proof in tried if proof is not None), None) or _on_the_edge(signal, vertex)
+            if proof is not None:
+                return proof
+    return Proof("undecided", OPEN, signal, nothing)
 
 
 def attempt(signal: Signal, signs: Array, dual: Array | None = None) -> Proof | None:
@@ -113,12 +115,17 @@ def _found(signal: Signal) -> tuple[Array, Array]:
 
 
 def _on_the_edge(signal: Signal, vertex: Array) -> Proof | None:
+    """A kink that exact arithmetic shows.
+
+    Where no dual is inside the box on all zero rows, a direction d has w_i d = 0 except where z_i = b_i sign(w_i d). With
+    those bounds raised z stays a dual and x* where it is; with them lowered the objective falls along d, so x* moves.
+    Log-weights can do this row by row, and where x* = 0 so can a multiple of W, or of all bounds.
+    """
     edge = _edge.solve(signal, vertex)
     if edge is None:
         return None
-    unique = edge.rank == len(edge.zero)
-    if not unique and edge.rank < signal.w.shape[1] and not signal.weighted:
+    if edge.rank < len(edge.zero) and edge.rank < signal.w.shape[1] and not signal.weighted:
         return Proof("kink", DEPENDENT.format(len(edge.zero), edge.rank), signal, edge.signs, edge.rank, edge.x)
-    if unique and edge.bound and not signal.shared:
+    if edge.tight and not (signal.shared and edge.signs.any()):
         return Proof("kink", NOT_STRICT, signal, edge.signs, edge.rank, edge.x)
     return None

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from problems import _active, _balls, _box_dual, _cache, _certificate, _edge, _kkt, _proof
+from problems import _active, _balls, _basis, _box_dual, _cache, _certificate, _edge, _kkt, _proof
 from problems._certificate import Certificate
 from problems.parametrisations import Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
-PROVER = (_active, _balls, _box_dual, _certificate, _edge, _kkt, _proof)
+PROVER = (_active, _balls, _basis, _box_dual, _certificate, _edge, _kkt, _proof)
 
 
 def certified(problem: AnalysisL1) -> Certificate:

@@ -29,7 +29,8 @@ class Reference:
     undecided, or kink (no gradient exists; `reason` says why). `grad` is None where none exists or none could be decided.
     `radius` bounds the relative error of `grad` (NaN: no bound). The margins are those of the worst signal of a batch:
     kink_distance (first-order Frobenius distance in W to the nearest kink), rho (radius in which the sign pattern cannot
-    change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0.
+    change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0. `pattern`: what is constant around theta, for l1
+    the signs of K(theta) x*, (k,) or (batch, k); None where it is unknown.
     """
 
     status: str
@@ -43,6 +44,7 @@ class Reference:
     zero_rows: float = math.nan
     rank: float = math.nan
     cond: float = math.nan
+    pattern: Array | None = None
 
 
 class Problem(ABC):

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import failures, hard, laws, speed, tables
+from reports import failures, hard, laws, operators, speed, tables
 from reports.figures import Drawn, draw_all
 from reports.findings import findings, summary
 from reports.select import Study, load
@@ -63,6 +63,7 @@ def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> 
     """The chapters in order, each with its tables and figures."""
     chapters = (
         Section("headline", "Headline", "", (tables.headline(study),)),
+        *((Section("operators", "By operator", "", found),) if (found := operators.by_operator(study)) else ()),
         Section("front", "Work and precision", "", (tables.reach(study),)),
         Section("scaling", "Cost laws", "", laws.tables(study)),
         Section("level", "Noise level"),

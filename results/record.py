@@ -92,6 +92,7 @@ class Measured:
     sign_agreement: float = NAN  # share of entries whose sign is right
     error_paper: float = NAN  # |g - D| / |D| against central differences D, the papers' metric; where the block has them
     error_x: float = NAN  # |x - x*| / |x*|
+    misread_rows: float = NAN  # rows whose sign a pattern-based method took for another than it is
     iterations: float = NAN
     converged: bool | None = None  # what the method claims
     verified: bool | None = None  # whether the error is within the method's own tolerance (None: no promise, or no gradient)

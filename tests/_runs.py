@@ -102,6 +102,8 @@ def measured(kind: Kind, cell: Planned, index: int = 0) -> Measured:
     wrong = kind.method == "cvxpylayers-torch" and error > 1.2e-5
     common |= {"reference_status": "proven", "error_rel": error, "error_abs": 2 * error, "error_max": 3 * error}
     common |= {"cosine": 1 - error**2 / 2, "error_x": error / 10, "sign_agreement": 1.0, "iterations": 40.0}
+    if kind.method == "blorc-paper":
+        common["misread_rows"] = float(cell.seed)
     common |= {"converged": kind.knob == "tolerance" or None, "verified": not wrong, "tolerance": 1e-4}
     return Measured(status="inaccurate" if wrong else "ok", **common)
 

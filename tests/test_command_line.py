@@ -11,7 +11,7 @@ import pytest
 
 from results import Run
 
-COMMANDS = ("run", "report", "compare", "list", "check", "reproduce", "tune-beta", "doctor")
+COMMANDS = ("run", "report", "compare", "list", "check", "prove", "reproduce", "tune-beta", "doctor")
 
 
 def dargmin(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,7 @@ WRONG = {
     "--sigma -1": "--sigma must be finite numbers above 0",
     "--sigma nan": "--sigma must be finite numbers above 0",
     "--n=": "--n must be whole numbers such as 16,36,64, got ''",
-    "--preset=": "--preset must be one of smoke, default, paper, full, speed, scaling, got ''",
+    "--preset=": "--preset must be one of smoke, default, paper, families, full, speed, scaling, got ''",
     "--seeds 5:2": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '5:2'",
     "--seeds 1,2:4": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '1,2:4'",
     "--seeds -1": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '-1'",
@@ -43,7 +43,7 @@ WRONG = {
     "--signal nope": "--signal must be one of piecewise-constant",
     "--theta nope": "--theta must be one of dense",
     "--knobs nope": "--knobs must be one of default, all, got 'nope'",
-    "--preset nope": "--preset must be one of smoke, default, paper, full, speed, scaling, got 'nope'",
+    "--preset nope": "--preset must be one of smoke, default, paper, families, full, speed, scaling, got 'nope'",
     "--problem nope": "--problem must be one of AnalysisL1, got 'nope'",
     "--method nope": "--method must be all, one of blorc",
     "--method nope.py:M": "names the file nope.py, which does not exist",

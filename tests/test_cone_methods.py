@@ -13,6 +13,7 @@ from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer, _inaccurate
 from problems import THETAS, AnalysisL1, Problem
 from problems.base import Array
+from problems.traps import TRAPS
 
 BETAS = {"identity": 0.32, "tv": 0.15, "dct": 0.16, "random": 0.45}
 DEFAULTS = (ConeLayer("torch"), ConeLayer("jax"), Diffcp("lsqr"))
@@ -54,6 +55,14 @@ def test_tight_settings_reach_the_reference(method: GradientMethod, operator: st
     error, error_x = errors(method, problem)
     assert error_x < 1e-9  # ten times the solver's tolerance
     assert error < promised / 10
+
+
+def test_nothing_is_promised_where_a_kink_is_closer_than_the_solver_can_tell() -> None:
+    traps = {trap.name: trap.make() for trap in TRAPS if trap.expectation == "gradient"}
+    for method in TIGHT:
+        assert method.promise(traps["slack 1e-15, active row"]) is None
+        assert method.promise(traps["near rank kink, e = 1e-06"]) is None
+        assert method.promise(traps["near rank kink, e = 1e-04"]) == 1e-6  # the kink is 25 tolerances away
 
 
 @pytest.mark.parametrize("operator", BETAS)

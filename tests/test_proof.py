@@ -9,7 +9,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
-from _exact import Pattern, differences, image_tv, matrix, solve_pattern
+from _exact import Pattern, by_bvls, differences, image_tv, matrix, solve_pattern
 from flint import ctx, fmpz_mat
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -72,7 +72,7 @@ def test_what_is_proven_agrees_with_60_digit_differences(style: str, k: int, n: 
     assume(beta > 0)
     problem = instance(w, y, beta)
     found = certify(problem)
-    assert found.status != "undecided" or style == "integers"
+    assert found.status != "undecided"
     assume(found.status == "proven")
     exact = by_differences(problem, found.signs[0])
     assume(exact is not None)  # margins below the step of 1e-20
@@ -151,6 +151,38 @@ def test_an_orthogonal_operator_at_its_threshold(row: int) -> None:
     assert above.status == ("zero" if beta == np.abs(HADAMARD @ y).max() else "proven")
     assert "strict complementarity" in at.reason
     assert below.signs[row] and not above.signs[row]
+
+
+TALL = [
+    ("a repeated row", np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([2.0, 0.5]), 1.0),
+    ("a unique dual", np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.array([2.0, 1.5]), 1.0),
+    ("two scalars", np.array([[1.0], [1.0]]), np.array([2.0]), 1.0),
+    ("a row of zeros", np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([1.0, 1.0]), 1.0),
+]
+
+
+@pytest.mark.parametrize(("name", "w", "y", "beta"), TALL, ids=lambda value: value if isinstance(value, str) else "")
+def test_more_rows_than_unknowns_at_the_threshold_of_zero(name: str, w: Array, y: Array, beta: float) -> None:
+    for weights in (None, np.zeros(len(w)), np.zeros(())):
+        at = certify(instance(w, y, beta, weights))
+        assert (at.status, at.grad) == ("kink", None)
+        assert "strict complementarity" in at.reason and not at.x.any()
+    assert proof(w, y, np.nextafter(beta, 9)).status == "zero"
+    assert proof(w, y, np.nextafter(beta, 0)).status in ("proven", "kink")  # dependent rows may still be zero
+
+
+def test_at_a_threshold_of_zero_the_solution_leaves_it_on_one_side_only() -> None:
+    kinks, step = 0, 1e-6
+    for seed in range(400):
+        k, n = 1 + seed % 5, 1 + seed % 4
+        w, y, beta = drawn("integers", k, n, seed)
+        found = certify(instance(w, y, beta))
+        if found.status == "kink" and found.rank[0] == n:
+            below, above = (np.linalg.norm(by_bvls(w * scale, y, beta)) for scale in (1 - step, 1 + step))
+            # x* moves by at least step times the fall of the objective along one direction: fractions of small integers.
+            assert above < 1e-9 < 1e-8 < below
+            kinks += 1
+    assert kinks > 10
 
 
 def test_a_pattern_with_a_slack_of_1e_15_is_proven() -> None:

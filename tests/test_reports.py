@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 import reports
-from reports import laws, select, speed, statistics, tables, terminal_table, text, write_report
+from reports import laws, operators, select, speed, statistics, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
 from reports.findings import findings
 from reports.select import Study, load
@@ -179,6 +179,28 @@ def test_headline_numbers_are_those_of_the_synthetic_methods(study: Study) -> No
     right = int((peer.error_rel <= 1.2e-5).sum())
     assert 0 < right < len(peer) == 10
     assert column(tables.headline(study), "verified")["cvxpylayers-torch"].text == f"{right}/10"
+
+
+def test_errors_by_operator_are_those_of_the_synthetic_methods(study: Study) -> None:
+    errors, misread = operators.by_operator(study)
+    assert set(errors.columns) == {"method", "identity", "tv", "dct", "random"}
+    judged = study.headline[(study.headline.label == "diffcp-lsqr") & (study.headline.operator == "dct")].error_rel
+    cell = column(errors, "dct")["diffcp-lsqr"]
+    assert cell.text == f"{judged.median():.1e}, {judged.max():.1e} (3)"
+    assert column(errors, "random")["diffcp-lsqr"].text.endswith("(1)")  # the others are a kink and a zero
+    assert "moreau" not in column(errors, "tv")
+    assert {row[1].text for row in misread.rows} == {"blorc-paper"}
+    shares = column(misread, "patterns misread")
+    assert (shares["dct"].text, shares["random"].text) == ("2/3", "0/1")
+    assert set(shares) == {"identity", "tv", "dct", "random", "all"}
+    rows = study.headline[(study.headline.label == "blorc-paper") & (study.headline.operator == "dct")]
+    assert column(misread, "error when misread")["dct"].text == f"{rows[rows.seed > 0].error.max():.1e}"
+    assert column(misread, "error when right")["dct"].text == f"{rows[rows.seed == 0].error.max():.1e}"
+
+
+def test_one_operator_has_no_table_of_operators(study: Study) -> None:
+    one = Study(study.frame[study.frame.operator == "tv"], study.methods)
+    assert operators.by_operator(one) == ()
 
 
 def test_fitted_exponents(study: Study) -> None:

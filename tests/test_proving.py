@@ -1,0 +1,46 @@
+"""`dargmin prove`: fresh proofs, a line an operator, and exit code 1 where one stays undecided."""
+
+from __future__ import annotations
+
+import pytest
+from rich.table import Table
+
+from harness import proving
+from problems import OPERATORS, _proof, _proof_cache
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, **axes: object) -> tuple[bool, dict[str, list[str]]]:
+    """(all decided, the cells of the table by operator)."""
+    tables: list[Table] = []
+    made = proving._table
+
+    def keep(found: list[proving.Proved]) -> Table:
+        tables.append(made(found))
+        return tables[0]
+
+    monkeypatch.setattr(proving, "_table", keep)
+    decided = proving.run(axes)
+    columns = [list(column.cells) for column in tables[0].columns]
+    return decided, {line[0]: list(line[1:]) for line in zip(*columns, strict=True)}
+
+
+def test_every_operator_has_a_line_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    decided, lines = shown(monkeypatch, n="8", seeds="0:2")
+    assert decided
+    assert list(lines) == [*OPERATORS, "all"]
+    assert lines["all"][:5] == ["24", "24", "0", "0", "0"]
+    assert all(float(longest) >= float(middle) for *_, middle, longest in lines.values())
+
+
+def test_proofs_are_not_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_proof_cache, "certified", lambda problem: pytest.fail("the cache was asked"))
+    assert shown(monkeypatch, operators=["tv"], n="8", seeds="0:1")[0]
+
+
+def test_an_undecided_instance_is_named_and_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(_proof, "attempt", lambda *_: None)
+    monkeypatch.setattr(_proof, "_on_the_edge", lambda *_: None)
+    decided, lines = shown(monkeypatch, operators=["tv"], n="8", seeds="3")
+    assert not decided
+    assert lines["tv"][4] == "1"
+    assert "undecided: tv n=8 piecewise-constant sigma=0.1 seed=3: no sign pattern" in capsys.readouterr().out
