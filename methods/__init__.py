@@ -3,6 +3,7 @@
 from methods._frameworks import synchronise, to_numpy
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
+from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.closed_form import ClosedForm
 from methods.cone_diffcp import Diffcp
@@ -17,6 +18,7 @@ _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
 METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
+    *(BlorcLayer(framework) for framework in _FRAMEWORKS),
     BlorcPaper(),
     *(ClosedForm(framework) for framework in _FRAMEWORKS),
     *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),

@@ -39,13 +39,17 @@ class BatchSolver:
     keeps_rank: bool = False
     threads: int = 1
 
-    def solve(self, w: Array) -> Exact:
+    def solve(self, w: Array) -> Batch:
         w = checked(w, self.y)
         (k, n), count = w.shape, len(self.y)
         floats = np.empty((count, n + 4 * k + min(k, n) ** 2))
         integers, status = np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
         self.share(lambda part: minimise_all(w, self.y[part], self.beta, floats[part], integers[part], status[part]))
-        return _Batch(self, w, status, floats, integers)
+        return self.resume(w, status, floats, integers)
+
+    def resume(self, w: Array, status: Array, floats: Array, integers: Array) -> Batch:
+        """The solution whose `state` that is, for the adjoint in a place where the object itself cannot go."""
+        return Batch(self, w, status, floats, integers)
 
     def share(self, work: Callable[[slice], None]) -> None:
         """Run the work on as many equal slices of the batch as there are threads; compiled code holds no lock."""
@@ -60,7 +64,7 @@ class BatchSolver:
         return SignalSolver(self.y[index], self.beta, self.keeps_rank)
 
 
-class _Batch:
+class Batch:
     """The solutions of a batch; what the compiled solver left open is replaced by that of the route that never fails."""
 
     def __init__(self, solver: BatchSolver, w: Array, status: Array, floats: Array, integers: Array) -> None:
@@ -75,6 +79,16 @@ class _Batch:
     def iterations(self) -> int:
         """Newton steps and sweeps of the signal that took most."""
         return int((self._integers[:, -3] + self._integers[:, -2]).max())
+
+    @property
+    def state(self) -> tuple[Array, Array, Array]:
+        """(status, floats, integers), with one row a signal."""
+        return self._status, self._floats, self._integers
+
+    @property
+    def doubt(self) -> str:
+        """The doubts, each once."""
+        return "; ".join(sorted({found.doubt for found in self._open.values()} - {""}))
 
     @property
     def note(self) -> str:

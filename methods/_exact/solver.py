@@ -25,7 +25,14 @@ class Exact(Protocol):
     def z(self) -> Array: ...
 
     @property
-    def note(self) -> str: ...
+    def doubt(self) -> str:
+        """Why the gradient may not exist; empty: nothing speaks against it."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """The doubt, or that the compiled solver left it open."""
+        ...
 
     @property
     def iterations(self) -> int: ...
@@ -65,7 +72,7 @@ class _Compiled:
     """A solution in the work arrays of methods/_exact/dual.py."""
 
     __slots__ = ("_floats", "_integers", "_solver", "_status", "_w", "x", "z")
-    note = ""
+    doubt = note = ""
 
     def __init__(self, solver: SignalSolver, w: Array, status: int, floats: Array, integers: Array) -> None:
         k, n = w.shape
@@ -111,10 +118,13 @@ class _Bounded:
         return self.dual.iterations
 
     @property
+    def doubt(self) -> str:
+        """Dependent rows are none where theta keeps the rank."""
+        return "" if self.keeps_rank and self.dual.doubt == DEPENDENT else self.dual.doubt
+
+    @property
     def note(self) -> str:
-        """Why the gradient may not exist, if anything speaks against it; dependent rows do not where theta keeps the rank."""
-        doubt = self.dual.doubt
-        return HANDED if not doubt or (self.keeps_rank and doubt == DEPENDENT) else doubt
+        return self.doubt or HANDED
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, zero = np.zeros(self.z.shape), self.dual.signs == 0

@@ -1,0 +1,143 @@
+"""x*(W, y) as a JAX function: the compiled exact solver behind pure_callback and custom_vjp, also under jit and vmap.
+
+What the forward callback found goes to the backward one as the bits of the solver's work arrays: a residual must be an array,
+and JAX has no float64 where 64-bit types are off. vmap puts its axes in front of every argument, of length 1 where the
+argument is not mapped; signals that share W and beta are solved as one batch, whatever axes they lie on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
+from problems.base import Array
+
+_WORD = np.uint32  # JAX has it with 64-bit types on and off
+
+
+def solution(w: Any, y: Any, beta: Any) -> Any:
+    """x*(W, y), shape of y, in the wider dtype of the two; differentiable once in W, y and beta."""
+    import jax
+    import jax.numpy as jnp
+
+    w, y = jnp.asarray(w), jnp.asarray(y)
+    check_shapes(w.shape, y.shape)
+    for name, array in (("W", w), ("y", y)):
+        if array.dtype not in (np.float32, np.float64):
+            raise ValueError(f"{name} must be float32 or float64, got {array.dtype}; convert it first")
+    if jnp.shape(beta) != ():
+        raise ValueError(f"beta must be a number or an array of shape (), got shape {jnp.shape(beta)}")
+    if not isinstance(beta, jax.Array) and not 0 < beta < np.inf:
+        raise ValueError(f"beta must be a finite number > 0, got {beta:g}")
+    dtype = jnp.promote_types(w.dtype, y.dtype)
+    return _function()(w.astype(dtype), y.astype(dtype), jnp.asarray(beta, dtype))
+
+
+@cache
+def _function() -> Any:
+    import jax
+
+    def call(host: Any, shapes: Any, *arguments: Any) -> Any:
+        return jax.pure_callback(host, shapes, *arguments, vmap_method="expand_dims")
+
+    def like(*arrays: Any) -> tuple[Any, ...]:
+        return tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays)
+
+    @jax.custom_vjp
+    def of_batch(w: Any, y: Any, beta: Any) -> Any:
+        return call(_solve, like(y), w, y, beta)[0]
+
+    def forward(w: Any, y: Any, beta: Any) -> Any:
+        state = jax.ShapeDtypeStruct((len(y), _words(*w.shape)), _WORD)
+        x, state = call(_solve_and_keep, (*like(y), state), w, y, beta)
+        return x, (w, y, beta, state)
+
+    def backward(kept: Any, g: Any) -> Any:
+        return call(_cotangents, like(*kept[:3]), *kept, g)
+
+    of_batch.defvjp(forward, backward)
+    return jax.jit(lambda w, y, beta: of_batch(w, y, beta) if y.ndim == 2 else of_batch(w, y[None], beta)[0])
+
+
+# On the host, with the axes of vmap in front: W (..., k, n), y, x and g (..., batch, n), beta (...), state (..., batch, words).
+
+
+def _solve(w: Any, y: Any, beta: Any) -> tuple[Array]:
+    return _solve_and_keep(w, y, beta)[:1]
+
+
+def _solve_and_keep(w: Any, y: Any, beta: Any) -> tuple[Array, Array]:
+    """(x*, state)."""
+    from methods._exact.batch import BatchSolver
+
+    w, beta, (y,) = _broadcast(w, beta, y)
+    x, state = np.empty(y.shape, y.dtype), np.empty((*y.shape[:-1], _words(*w.shape[-2:])), _WORD)
+    for rows, number, part in _shared(w, beta):
+        signals = _listed(y[part])
+        check_values(rows, signals, number)
+        found = BatchSolver(signals, number).solve(rows)
+        x[part] = found.x.reshape(x[part].shape)
+        state[part] = _packed(*found.state).reshape(state[part].shape)
+    return x, state
+
+
+def _cotangents(w: Any, y: Any, beta: Any, state: Any, g: Any) -> tuple[Array, Array, Array]:
+    """(dL/dW, dL/dy, dL/dbeta), each with the axes of vmap in front: the sum over a batch is taken here, that over those not."""
+    from methods._exact.batch import BatchSolver
+
+    w, beta, (y, state, g) = _broadcast(w, beta, y, state, g)
+    in_w = np.empty(y.shape[:-2] + w.shape[-2:], y.dtype)
+    in_y, in_beta = np.empty(y.shape, y.dtype), np.empty(y.shape[:-2], y.dtype)
+    for rows, number, part in _shared(w, beta):
+        solver, words = BatchSolver(_listed(y[part]), number), state[part].reshape(-1, state.shape[-1])
+        found = solver.resume(rows, *_unpacked(words, *rows.shape))
+        warn_at_kink(found)
+        found_h, found_v = found.adjoint(_listed(g[part]))
+        x, z, h, v = (a.reshape(*y[part].shape[:-1], -1) for a in (found.x, found.z, found_h, found_v))
+        in_w[part], in_y[part] = outer_sum(z, v, h, x), v
+        in_beta[part] = beta_slopes(rows, z, v, number).sum(axis=-1)
+    return in_w, in_y, in_beta
+
+
+def _broadcast(w: Any, beta: Any, *signals: Any) -> tuple[Array, Array, list[Array]]:
+    """W and beta with the axes over which either is mapped, and what belongs to signals with all mapped axes."""
+    w, beta, signals = np.asarray(w), np.asarray(beta), tuple(map(np.asarray, signals))
+    shared = np.broadcast_shapes(w.shape[:-2], beta.shape)
+    mapped = np.broadcast_shapes(shared, *(a.shape[:-2] for a in signals))
+    w, beta = np.broadcast_to(w, shared + w.shape[-2:]), np.broadcast_to(beta, shared)
+    return w, beta, [np.broadcast_to(a, mapped + a.shape[-2:]) for a in signals]
+
+
+def _shared(w: Array, beta: Array) -> Iterator[tuple[Array, float, tuple[Any, ...]]]:
+    """Every W with its beta, and the index of the signals that share them."""
+    for one in np.ndindex(beta.shape):
+        part = tuple(slice(None) if size == 1 else i for i, size in zip(one, beta.shape, strict=True))
+        yield np.array(w[one], np.float64), float(beta[one]), part
+
+
+def _listed(signals: Array) -> Array:
+    """(..., n) as a (batch, n) array of its own."""
+    return np.array(signals, np.float64, order="C").reshape(-1, signals.shape[-1])
+
+
+def _words(k: int, n: int) -> int:
+    """The length of the state of one signal."""
+    from methods._exact import dual
+
+    return 2 * (sum(dual.sizes(k, n)) + 1)
+
+
+def _packed(status: Array, floats: Array, integers: Array) -> Array:
+    return np.concatenate([a.view(_WORD) for a in (floats, integers, status[:, None])], axis=1)
+
+
+def _unpacked(words: Array, k: int, n: int) -> tuple[Array, Array, Array]:
+    from methods._exact import dual
+
+    of_floats, of_integers = (2 * size for size in dual.sizes(k, n))
+    floats, integers, status = np.split(words, (of_floats, of_floats + of_integers), axis=1)
+    return status.copy().view(np.int64)[:, 0], floats.copy().view(np.float64), integers.copy().view(np.int64)
