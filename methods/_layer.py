@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class KinkWarning(UserWarning):
     """x*(W, y) is not differentiable here, or too close to tell: the result of the formula need not be a gradient.
 
-    Raised by the backward pass, and shown once for each reason unless a filter says otherwise. Dependent zero rows are no kink for a
-    parametrisation of W that keeps their rank, such as weights of fixed rows; only its user can know that.
+    The backward pass warns, and Python shows it once for each reason unless a filter says otherwise. Dependent zero rows are no
+    kink for a parametrisation of W that keeps their rank, such as weights of fixed rows; only its user can know that.
     """
 
 
@@ -38,6 +38,12 @@ def check_values(w: Array, y: Array, beta: float) -> None:
     for name, a in (("W", w), ("y", y)):
         if not math.isfinite(np.vdot(a, a)) and not np.isfinite(a).all():  # the first alone is quick
             raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(a))} NaN or infinite entries")
+
+
+def read_only(a: Array) -> Array:
+    """a, protected: compiled code has a variant for either, so that all callers should agree on one."""
+    a.flags.writeable = False
+    return a
 
 
 def warn_at_kink(found: Exact) -> None:

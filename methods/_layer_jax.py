@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
+from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, read_only, warn_at_kink
 from problems.base import Array
 
 _WORD = np.uint32  # JAX has it with 64-bit types on and off
@@ -77,7 +77,7 @@ def _solve_and_keep(w: Any, y: Any, beta: Any) -> tuple[Array, Array]:
     w, beta, (y,) = _broadcast(w, beta, y)
     x, state = np.empty(y.shape, y.dtype), np.empty((*y.shape[:-1], _words(*w.shape[-2:])), _WORD)
     for rows, number, part in _shared(w, beta):
-        signals = _listed(y[part])
+        signals = read_only(_listed(y[part]))
         check_values(rows, signals, number)
         found = BatchSolver(signals, number).solve(rows)
         x[part] = found.x.reshape(x[part].shape)
@@ -86,7 +86,7 @@ def _solve_and_keep(w: Any, y: Any, beta: Any) -> tuple[Array, Array]:
 
 
 def _cotangents(w: Any, y: Any, beta: Any, state: Any, g: Any) -> tuple[Array, Array, Array]:
-    """(dL/dW, dL/dy, dL/dbeta), each with the axes of vmap in front: the sum over a batch is taken here, that over those not."""
+    """(dL/dW, dL/dy, dL/dbeta), with the axes of vmap in front: the sum over a batch is taken here, that over them is not."""
     from methods._exact.batch import BatchSolver
 
     w, beta, (y, state, g) = _broadcast(w, beta, y, state, g)
@@ -116,7 +116,7 @@ def _shared(w: Array, beta: Array) -> Iterator[tuple[Array, float, tuple[Any, ..
     """Every W with its beta, and the index of the signals that share them."""
     for one in np.ndindex(beta.shape):
         part = tuple(slice(None) if size == 1 else i for i, size in zip(one, beta.shape, strict=True))
-        yield np.array(w[one], np.float64), float(beta[one]), part
+        yield read_only(np.array(w[one], np.float64)), float(beta[one]), part
 
 
 def _listed(signals: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
+from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, read_only, warn_at_kink
 from problems.base import Array
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
 
     check_shapes(tuple(w.shape), tuple(y.shape))
     number = _number(beta)
-    rows, signals = _float64("W", w), _float64("y", y)
+    rows, signals = read_only(_float64("W", w)), read_only(_float64("y", y))
     check_values(rows, signals, number)
     found = _solve(rows, signals, number, not ctx.needs_input_grad[0])
     ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since

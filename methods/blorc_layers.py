@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -21,8 +23,8 @@ _SOLUTIONS = {"torch": _layer_torch.solution, "jax": _layer_jax.solution}
 class BlorcLayer(GradientMethod):
     """dL/dtheta by the framework's reverse mode through x = layer(K(theta), y), where dL/dW = -(z v^T + h x*^T).
 
-    The layer of methods/layers.py: the pattern is found and verified by the compiled solver of `blorc`, on W as a matrix, whatever
-    theta is. Its KinkWarning becomes the note, also on dependent zero rows that are no kink in theta, for it sees W alone.
+    The layer of methods/layers.py on the matrix W = K(theta), with the compiled solver of `blorc` inside. Its KinkWarning
+    becomes the note, also on dependent zero rows that are no kink in theta: it sees W alone.
     Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
     """
 
@@ -48,11 +50,10 @@ class BlorcLayer(GradientMethod):
         steps = differentiate(self.framework, problem, self._solution, lambda theta: ())
 
         def backward(state: Any) -> Gradient:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", KinkWarning)
+            with _doubts() as found:
                 result = steps.backward(state)
                 synchronise(result.grad)
-            return replace(result, note="; ".join(dict.fromkeys(str(warning.message) for warning in caught)))
+            return replace(result, note="; ".join(found))
 
         return Split(steps.forward, backward)
 
@@ -62,3 +63,17 @@ class BlorcLayer(GradientMethod):
     def promise(self, problem: Problem) -> float | None:
         # Rounding of a direct method: about 1e-16 times cond(W0), refined; cond(W0) stays below 1e3 on drawn instances.
         return 1e-10
+
+
+@contextlib.contextmanager
+def _doubts() -> Iterator[list[str]]:
+    """Collect the texts of KinkWarning; every other warning goes its way."""
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", KinkWarning)
+        yield found
+    for warning in caught:
+        if issubclass(warning.category, KinkWarning):
+            found.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
