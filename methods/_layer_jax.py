@@ -1,8 +1,9 @@
 """x*(W, y) as a JAX function: the compiled exact solver behind pure_callback and custom_vjp, also under jit and vmap.
 
-What the forward callback found goes to the backward one as the bits of the solver's work arrays: a residual must be an array,
-and JAX has no float64 where 64-bit types are off. vmap puts its axes in front of every argument, of length 1 where the
-argument is not mapped; signals that share W and beta are solved as one batch, whatever axes they lie on.
+What the backward callback must know of the forward one's solution are the duals z and how they were found: k + 1 numbers a
+signal, as bits, since JAX has no float64 where 64-bit types are off; one factorisation brings the rest back. vmap puts its
+axes in front of every argument, of length 1 where the argument is not mapped; signals that share W and beta are solved as
+one batch, whatever axes they lie on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, read_only, warn_at_kink
 from problems.base import Array
 
-_WORD = np.uint32  # JAX has it with 64-bit types on and off
+_WORD = np.uint32  # half of a float64 or int64
 
 
 def solution(w: Any, y: Any, beta: Any) -> Any:
@@ -52,7 +53,7 @@ def _function() -> Any:
         return call(_solve, like(y), w, y, beta)[0]
 
     def forward(w: Any, y: Any, beta: Any) -> Any:
-        state = jax.ShapeDtypeStruct((len(y), _words(*w.shape)), _WORD)
+        state = jax.ShapeDtypeStruct((len(y), 2 * len(w) + 2), _WORD)
         x, state = call(_solve_and_keep, (*like(y), state), w, y, beta)
         return x, (w, y, beta, state)
 
@@ -75,13 +76,14 @@ def _solve_and_keep(w: Any, y: Any, beta: Any) -> tuple[Array, Array]:
     from methods._exact.batch import BatchSolver
 
     w, beta, (y,) = _broadcast(w, beta, y)
-    x, state = np.empty(y.shape, y.dtype), np.empty((*y.shape[:-1], _words(*w.shape[-2:])), _WORD)
+    x, state = np.empty(y.shape, y.dtype), np.empty((*y.shape[:-1], 2 * w.shape[-2] + 2), _WORD)
     for rows, number, part in _shared(w, beta):
         signals = read_only(_listed(y[part]))
         check_values(rows, signals, number)
         found = BatchSolver(signals, number).solve(rows)
         x[part] = found.x.reshape(x[part].shape)
-        state[part] = _packed(*found.state).reshape(state[part].shape)
+        bits = np.concatenate((found.z, found.status[:, None].view(np.float64)), axis=1).view(_WORD)
+        state[part] = bits.reshape(state[part].shape)
     return x, state
 
 
@@ -93,8 +95,9 @@ def _cotangents(w: Any, y: Any, beta: Any, state: Any, g: Any) -> tuple[Array, A
     in_w = np.empty(y.shape[:-2] + w.shape[-2:], y.dtype)
     in_y, in_beta = np.empty(y.shape, y.dtype), np.empty(y.shape[:-2], y.dtype)
     for rows, number, part in _shared(w, beta):
-        solver, words = BatchSolver(_listed(y[part]), number), state[part].reshape(-1, state.shape[-1])
-        found = solver.resume(rows, *_unpacked(words, *rows.shape))
+        bits = np.array(state[part], order="C").reshape(-1, state.shape[-1]).view(np.float64)
+        z, status = np.ascontiguousarray(bits[:, :-1]), bits[:, -1].view(np.int64)
+        found = BatchSolver(read_only(_listed(y[part])), number).restore(rows, z, status)
         warn_at_kink(found)
         found_h, found_v = found.adjoint(_listed(g[part]))
         x, z, h, v = (a.reshape(*y[part].shape[:-1], -1) for a in (found.x, found.z, found_h, found_v))
@@ -122,22 +125,3 @@ def _shared(w: Array, beta: Array) -> Iterator[tuple[Array, float, tuple[Any, ..
 def _listed(signals: Array) -> Array:
     """(..., n) as a (batch, n) array of its own."""
     return np.array(signals, np.float64, order="C").reshape(-1, signals.shape[-1])
-
-
-def _words(k: int, n: int) -> int:
-    """The length of the state of one signal."""
-    from methods._exact import dual
-
-    return 2 * (sum(dual.sizes(k, n)) + 1)
-
-
-def _packed(status: Array, floats: Array, integers: Array) -> Array:
-    return np.concatenate([a.view(_WORD) for a in (floats, integers, status[:, None])], axis=1)
-
-
-def _unpacked(words: Array, k: int, n: int) -> tuple[Array, Array, Array]:
-    from methods._exact import dual
-
-    of_floats, of_integers = (2 * size for size in dual.sizes(k, n))
-    floats, integers, status = np.split(words, (of_floats, of_floats + of_integers), axis=1)
-    return status.copy().view(np.int64)[:, 0], floats.copy().view(np.float64), integers.copy().view(np.int64)

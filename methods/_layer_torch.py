@@ -63,11 +63,10 @@ def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
     number = _number(beta)
     rows, signals = read_only(_float64("W", w)), read_only(_float64("y", y))
     check_values(rows, signals, number)
-    found = _solve(rows, signals, number, not ctx.needs_input_grad[0])
+    found = _solvers()[y.ndim - 1](signals, number, not ctx.needs_input_grad[0]).solve(rows)
     ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
     ctx.solved = rows, number, found
-    dtype = w.dtype if w.dtype == y.dtype else torch.float64
-    return torch.tensor(found.x, dtype=dtype)
+    return torch.from_numpy(found.x.copy()).to(torch.promote_types(w.dtype, y.dtype))  # a copy: the adjoint needs its own
 
 
 def _backward(ctx: Any, g: Any) -> tuple[Any, Any, Any]:
@@ -97,11 +96,12 @@ def _cotangents(found: Exact, w: Array, beta: float, g: Array, needed: tuple[boo
     )
 
 
-def _solve(w: Array, y: Array, beta: float, keeps_rank: bool) -> Exact:
+@cache
+def _solvers() -> tuple[Any, Any]:
     from methods._exact.batch import BatchSolver
     from methods._exact.solver import SignalSolver
 
-    return (SignalSolver if y.ndim == 1 else BatchSolver)(y, beta, keeps_rank).solve(w)
+    return SignalSolver, BatchSolver
 
 
 def _number(beta: Any) -> float:

@@ -23,6 +23,13 @@ def minimise_all(w: Array, y: Array, beta: float, floats: Array, integers: Array
 
 
 @compiled
+def restore_all(w: Array, y: Array, beta: float, z: Array, floats: Array, integers: Array, status: Array) -> None:
+    """The arrays of `minimise_all` from z and status, which is overwritten."""
+    for b in range(len(y)):
+        status[b] = dual.restore(w, y[b], beta, z[b], status[b], floats[b], integers[b])
+
+
+@compiled
 def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array) -> None:
     """h_b, v_b <- those of `adjoint` for g_b; status_b <- FAILED where it is not solved."""
     for b in range(len(g)):
@@ -41,15 +48,21 @@ class BatchSolver:
 
     def solve(self, w: Array) -> Batch:
         w = checked(w, self.y)
-        (k, n), count = w.shape, len(self.y)
-        floats = np.empty((count, n + 4 * k + min(k, n) ** 2))
-        integers, status = np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
+        floats, integers, status = self._work(w)
         self.share(lambda part: minimise_all(w, self.y[part], self.beta, floats[part], integers[part], status[part]))
-        return self.resume(w, status, floats, integers)
-
-    def resume(self, w: Array, status: Array, floats: Array, integers: Array) -> Batch:
-        """The solution whose `state` that is, for the adjoint in a place where the object itself cannot go."""
         return Batch(self, w, status, floats, integers)
+
+    def restore(self, w: Array, z: Array, status: Array) -> Batch:
+        """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
+        floats, integers, found = self._work(w)
+        found[:] = status
+        restore_all(w, self.y, self.beta, z, floats, integers, found)
+        return Batch(self, w, found, floats, integers)
+
+    def _work(self, w: Array) -> tuple[Array, Array, Array]:
+        """(floats, integers, status), one row a signal."""
+        (k, n), count = w.shape, len(self.y)
+        return np.empty((count, n + 4 * k + min(k, n) ** 2)), np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
 
     def share(self, work: Callable[[slice], None]) -> None:
         """Run the work on as many equal slices of the batch as there are threads; compiled code holds no lock."""
@@ -69,7 +82,7 @@ class Batch:
 
     def __init__(self, solver: BatchSolver, w: Array, status: Array, floats: Array, integers: Array) -> None:
         k, n = w.shape
-        self._solver, self._w, self._status, self._floats, self._integers = solver, w, status, floats, integers
+        self._solver, self._w, self.status, self._floats, self._integers = solver, w, status, floats, integers
         self.x, self.z = floats[:, :n], floats[:, n : n + k]
         self._open: dict[int, Exact] = {}
         for index in np.flatnonzero(status == dual.FAILED).tolist():
@@ -79,11 +92,6 @@ class Batch:
     def iterations(self) -> int:
         """Newton steps and sweeps of the signal that took most."""
         return int((self._integers[:, -3] + self._integers[:, -2]).max())
-
-    @property
-    def state(self) -> tuple[Array, Array, Array]:
-        """(status, floats, integers), with one row a signal."""
-        return self._status, self._floats, self._integers
 
     @property
     def doubt(self) -> str:
@@ -99,7 +107,7 @@ class Batch:
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, v = np.empty(self.z.shape), np.empty(self.x.shape)
-        status = self._status.copy()
+        status = self.status.copy()
 
         def work(part: slice) -> None:
             adjoint_all(self._w, g[part], status[part], self._floats[part], self._integers[part], h[part], v[part])
