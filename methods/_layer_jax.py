@@ -1,4 +1,7 @@
-"""x*(W, y) as a JAX function: the compiled exact solver behind pure_callback and custom_vjp, also under jit and vmap.
+"""x*(W, y) as a JAX function: the compiled exact solver behind a callback and custom_vjp, also under jit and vmap.
+
+The callback is buffer_callback. pure_callback takes several times as long and copies its arguments on the threads of JAX,
+where on a machine of one core none is left: from 100 KB on it waits for ever.
 
 What the backward callback must know of the forward one's solution are the duals z and how they were found: k + 1 numbers a
 signal, as bits, since JAX has no float64 where 64-bit types are off; one factorisation brings the rest back. vmap puts its
@@ -41,42 +44,35 @@ def solution(w: Any, y: Any, beta: Any) -> Any:
 @cache
 def _function() -> Any:
     import jax
+    from jax.experimental.buffer_callback import buffer_callback
 
-    def call(host: Any, shapes: Any, *arguments: Any) -> Any:
-        return jax.pure_callback(host, shapes, *arguments, vmap_method="expand_dims")
-
-    def like(*arrays: Any) -> tuple[Any, ...]:
-        return tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays)
-
-    @jax.custom_vjp
-    def of_batch(w: Any, y: Any, beta: Any) -> Any:
-        return call(_solve, like(y), w, y, beta)[0]
+    def call(host: Any, results: Any, *arguments: Any) -> Any:
+        shapes = tuple(jax.ShapeDtypeStruct(*result) for result in results)
+        return buffer_callback(host, shapes, vmap_method="expand_dims")(*arguments)
 
     def forward(w: Any, y: Any, beta: Any) -> Any:
-        state = jax.ShapeDtypeStruct((len(y), 2 * len(w) + 2), _WORD)
-        x, state = call(_solve_and_keep, (*like(y), state), w, y, beta)
+        state = (len(y), 2 * len(w) + 2), _WORD
+        x, state = call(_solve, [(y.shape, y.dtype), state], w, y, beta)
         return x, (w, y, beta, state)
 
     def backward(kept: Any, g: Any) -> Any:
-        return call(_cotangents, like(*kept[:3]), *kept, g)
+        return call(_pull_back, [(a.shape, a.dtype) for a in kept[:3]], *kept, g)
 
+    of_batch = jax.custom_vjp(lambda w, y, beta: forward(w, y, beta)[0])
     of_batch.defvjp(forward, backward)
     return jax.jit(lambda w, y, beta: of_batch(w, y, beta) if y.ndim == 2 else of_batch(w, y[None], beta)[0])
 
 
-# On the host, with the axes of vmap in front: W (..., k, n), y, x and g (..., batch, n), beta (...), state (..., batch, words).
+# On the host, where buffers live as long as the call. With the axes of vmap in front, those that are not mapped of length 1:
+# W (..., k, n), y, x and g (..., batch, n), beta (...), state (..., batch, words).
 
 
-def _solve(w: Any, y: Any, beta: Any) -> tuple[Array]:
-    return _solve_and_keep(w, y, beta)[:1]
-
-
-def _solve_and_keep(w: Any, y: Any, beta: Any) -> tuple[Array, Array]:
-    """(x*, state)."""
+def _solve(context: Any, out: Any, w: Any, y: Any, beta: Any) -> None:
+    """Write (x*, state)."""
     from methods._exact.batch import BatchSolver
 
+    x, state = map(np.asarray, out)
     w, beta, (y,) = _broadcast(w, beta, y)
-    x, state = np.empty(y.shape, y.dtype), np.empty((*y.shape[:-1], 2 * w.shape[-2] + 2), _WORD)
     for rows, number, part in _shared(w, beta):
         signals = read_only(_listed(y[part]))
         check_values(rows, signals, number)
@@ -84,16 +80,14 @@ def _solve_and_keep(w: Any, y: Any, beta: Any) -> tuple[Array, Array]:
         x[part] = found.x.reshape(x[part].shape)
         bits = np.concatenate((found.z, found.status[:, None].view(np.float64)), axis=1).view(_WORD)
         state[part] = bits.reshape(state[part].shape)
-    return x, state
 
 
-def _cotangents(w: Any, y: Any, beta: Any, state: Any, g: Any) -> tuple[Array, Array, Array]:
-    """(dL/dW, dL/dy, dL/dbeta), with the axes of vmap in front: the sum over a batch is taken here, that over them is not."""
+def _pull_back(context: Any, out: Any, w: Any, y: Any, beta: Any, state: Any, g: Any) -> None:
+    """Write (dL/dW, dL/dy, dL/dbeta): the sum over a batch is taken, that over the axes of vmap is not."""
     from methods._exact.batch import BatchSolver
 
+    in_w, in_y, in_beta = map(np.asarray, out)
     w, beta, (y, state, g) = _broadcast(w, beta, y, state, g)
-    in_w = np.empty(y.shape[:-2] + w.shape[-2:], y.dtype)
-    in_y, in_beta = np.empty(y.shape, y.dtype), np.empty(y.shape[:-2], y.dtype)
     for rows, number, part in _shared(w, beta):
         bits = np.array(state[part], order="C").reshape(-1, state.shape[-1]).view(np.float64)
         z, status = np.ascontiguousarray(bits[:, :-1]), bits[:, -1].view(np.int64)
@@ -103,12 +97,13 @@ def _cotangents(w: Any, y: Any, beta: Any, state: Any, g: Any) -> tuple[Array, A
         x, z, h, v = (a.reshape(*y[part].shape[:-1], -1) for a in (found.x, found.z, found_h, found_v))
         in_w[part], in_y[part] = outer_sum(z, v, h, x), v
         in_beta[part] = beta_slopes(rows, z, v, number).sum(axis=-1)
-    return in_w, in_y, in_beta
 
 
 def _broadcast(w: Any, beta: Any, *signals: Any) -> tuple[Array, Array, list[Array]]:
     """W and beta with the axes over which either is mapped, and what belongs to signals with all mapped axes."""
     w, beta, signals = np.asarray(w), np.asarray(beta), tuple(map(np.asarray, signals))
+    if not beta.ndim:  # no vmap: the rest would change nothing, and takes as long as a solution
+        return w, beta, list(signals)
     shared = np.broadcast_shapes(w.shape[:-2], beta.shape)
     mapped = np.broadcast_shapes(shared, *(a.shape[:-2] for a in signals))
     w, beta = np.broadcast_to(w, shared + w.shape[-2:]), np.broadcast_to(beta, shared)
