@@ -40,7 +40,7 @@ def module_class() -> Any:
             return solution(w, y, self.beta)
 
         def extra_repr(self) -> str:
-            return f"beta={float(self.beta):g}"
+            return f"beta={_number(self.beta):g}"
 
     AnalysisL1Layer.__module__, AnalysisL1Layer.__qualname__ = "methods.layers", "AnalysisL1Layer"  # where pickle finds it
     return AnalysisL1Layer
@@ -105,10 +105,13 @@ def _solvers() -> tuple[Any, Any]:
 
 
 def _number(beta: Any) -> float:
-    shape = tuple(getattr(beta, "shape", ()))
-    if shape:
-        raise ValueError(f"beta must be a number or a tensor of shape (), got shape {shape}")
-    return float(beta)
+    import torch
+
+    if not isinstance(beta, torch.Tensor):
+        return float(beta)
+    if beta.ndim:
+        raise ValueError(f"beta must be a number or a tensor of shape (), got shape {tuple(beta.shape)}")
+    return float(beta.detach())
 
 
 def _float64(name: str, tensor: Any) -> Array:
