@@ -5,6 +5,7 @@ from methods.base import Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_factors import BlorcFactors
+from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.blorc_warm import BlorcWarm
 from methods.closed_form import ClosedForm
@@ -24,6 +25,7 @@ METHODS: tuple[GradientMethod, ...] = (
     BlorcFactors(),
     BlorcWarm(),
     BlorcDaqp(),
+    *(BlorcLayer(framework) for framework in _FRAMEWORKS),
     BlorcPaper(),
     *(ClosedForm(framework) for framework in _FRAMEWORKS),
     *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),

@@ -24,7 +24,14 @@ class Exact(Protocol):
     def z(self) -> Array: ...
 
     @property
-    def note(self) -> str: ...
+    def doubt(self) -> str:
+        """Why the gradient may not exist; empty: nothing speaks against it."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """The doubt, or a remark on how the solution was found."""
+        ...
 
     @property
     def iterations(self) -> int: ...
@@ -60,10 +67,13 @@ class Bounded:
         return self.dual.iterations
 
     @property
+    def doubt(self) -> str:
+        """Dependent zero rows are none where theta keeps their rank."""
+        return "" if self.keeps_rank and self.dual.doubt == DEPENDENT else self.dual.doubt
+
+    @property
     def note(self) -> str:
-        """Why the gradient may not exist; dependent zero rows are no reason where theta keeps their rank."""
-        doubt = self.dual.doubt
-        return self.remark if self.keeps_rank and doubt == DEPENDENT else doubt or self.remark
+        return self.doubt or self.remark
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, zero = np.zeros(self.z.shape), self.dual.signs == 0
@@ -92,6 +102,10 @@ class Stack:
     @property
     def iterations(self) -> int:
         return max(found.iterations for found in self.signals)
+
+    @property
+    def doubt(self) -> str:
+        return "; ".join(sorted({found.doubt for found in self.signals} - {""}))
 
     @property
     def note(self) -> str:

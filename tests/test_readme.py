@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from methods import METHODS
+from problems import AnalysisL1
+from problems.base import Array
 from results import Run
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -51,6 +55,36 @@ def test_the_problem_of_the_readme_is_differentiated(monkeypatch: pytest.MonkeyP
     )  # h^2 = 1e-12, and round-off 1e-16 / h times L, which is of order 1
     refusals = [method.unsupported(problem) for method in METHODS if "differences" not in method.family]
     assert all(refusals)
+
+
+def _pairs(count: int) -> list[tuple[Array, Array]]:
+    """Noisy and clean steps, (20, 64) in float32: what the identity as W denoises badly."""
+    rng = np.random.default_rng(0)
+    clean = [np.repeat(rng.standard_normal((20, 8)), 8, axis=1) for _ in range(count)]
+    return [((x + 0.1 * rng.standard_normal(x.shape)).astype(np.float32), x.astype(np.float32)) for x in clean]
+
+
+def _error(w: Array, pairs: list[tuple[Array, Array]]) -> float:
+    """The mean squared error of x*(W, noisy), by the solver of the problems."""
+    solutions = [AnalysisL1(w, noisy, clean, 0.1).solve(w) for noisy, clean in pairs]
+    return float(np.mean([((x - clean) ** 2).mean() for x, (_, clean) in zip(solutions, pairs, strict=True)]))
+
+
+def test_the_torch_layer_of_the_readme_learns() -> None:
+    names = {"batches": [tuple(map(torch.from_numpy, pair)) for pair in _pairs(12)]}
+    exec(_block("AnalysisL1Layer"), names)
+    w = names["W"].detach().double().numpy()
+    assert _error(w, _pairs(2)) < 0.9 * _error(np.eye(64), _pairs(2))
+
+
+def test_the_jax_layer_of_the_readme_learns() -> None:
+    names: dict[str, Any] = {}
+    exec(_block("analysis_l1"), names)
+    w = np.eye(64, dtype=np.float32)
+    for noisy, clean in _pairs(12):
+        w = names["step"](w, noisy, clean)
+    w = np.asarray(w, np.float64)
+    assert _error(w, _pairs(2)) < _error(np.eye(64), _pairs(2))
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -36,6 +36,13 @@ def start_all(near: Array, beta: float, z: Array, state: Array) -> None:
 
 
 @compiled
+def restore_all(w: Array, y: Array, beta: float, z: Array, floats: Array, integers: Array, status: Array) -> None:
+    """The arrays of `minimise_all` from z and status, which is overwritten."""
+    for b in range(len(y)):
+        status[b] = dual.restore(w, y[b], beta, z[b], status[b], floats[b], integers[b])
+
+
+@compiled
 def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array) -> None:
     """h_b, v_b <- those of `adjoint` for g_b; status_b <- FAILED where it is not solved."""
     for b in range(len(g)):
@@ -52,16 +59,27 @@ class BatchSolver:
     keeps_rank: bool = False
     threads: int = 1
 
-    def solve(self, w: Array, near: Array | None = None) -> Exact:
+    def solve(self, w: Array, near: Array | None = None) -> Batch:
         """`near`: the duals (batch, k) of a W close by, to start from."""
         w, warm = checked(w, self.y), near is not None
-        (k, n), count = w.shape, len(self.y)
-        floats = np.empty((count, n + 4 * k + min(k, n) ** 2))
-        integers, status = np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
+        k, n = w.shape
+        floats, integers, status = self._work(w)
         if near is not None:
             start_all(near, self.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
         self.share(lambda part: minimise_all(w, self.y[part], self.beta, warm, floats[part], integers[part], status[part]))
-        return _Batch(self, w, status, floats, integers)
+        return Batch(self, w, status, floats, integers)
+
+    def restore(self, w: Array, z: Array, status: Array) -> Batch:
+        """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
+        floats, integers, found = self._work(w)
+        found[:] = status
+        restore_all(w, self.y, self.beta, z, floats, integers, found)
+        return Batch(self, w, found, floats, integers)
+
+    def _work(self, w: Array) -> tuple[Array, Array, Array]:
+        """(floats, integers, status), one row a signal."""
+        (k, n), count = w.shape, len(self.y)
+        return np.empty((count, n + 4 * k + min(k, n) ** 2)), np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
 
     def share(self, work: Callable[[slice], None]) -> None:
         """Run the work on as many equal slices of the batch as there are threads; compiled code holds no lock."""
@@ -76,12 +94,12 @@ class BatchSolver:
         return SignalSolver(self.y[index], self.beta, self.keeps_rank)
 
 
-class _Batch:
+class Batch:
     """The solutions of a batch; what the compiled solver left open is replaced by that of the route that never fails."""
 
     def __init__(self, solver: BatchSolver, w: Array, status: Array, floats: Array, integers: Array) -> None:
         k, n = w.shape
-        self._solver, self._w, self._status, self._floats, self._integers = solver, w, status, floats, integers
+        self._solver, self._w, self.status, self._floats, self._integers = solver, w, status, floats, integers
         self.x, self.z = floats[:, :n], floats[:, n : n + k]
         self._open: dict[int, Exact] = {}
         for index in np.flatnonzero(status == dual.FAILED).tolist():
@@ -93,13 +111,18 @@ class _Batch:
         return int((self._integers[:, -3] + self._integers[:, -2]).max())
 
     @property
+    def doubt(self) -> str:
+        """The doubts, each once."""
+        return "; ".join(sorted({found.doubt for found in self._open.values()} - {""}))
+
+    @property
     def note(self) -> str:
         """The doubts, each with the number of signals it concerns."""
         return counted((found.note for found in self._open.values()), len(self.x))
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, v = np.empty(self.z.shape), np.empty(self.x.shape)
-        status = self._status.copy()
+        status = self.status.copy()
 
         def work(part: slice) -> None:
             adjoint_all(self._w, g[part], status[part], self._floats[part], self._integers[part], h[part], v[part])

@@ -240,6 +240,26 @@ def search(w: Array, y: Array, beta: float, warm: bool, s: Signal) -> int:
 
 
 @compiled
+def restore(w: Array, y: Array, beta: float, z: Array, status: int, floats: Array, integers: Array) -> int:
+    """The work arrays as `minimise` left them, from its z and status alone; FAILED where that was FAILED."""
+    k, n = w.shape
+    s = views(k, n, floats, integers)
+    s.counts[:] = 0
+    s.counts[3] = extents(w, s.first, s.end, s.lengths)
+    s.z[:], m = z, 0
+    for i in range(k):
+        s.state[i] = 0 if abs(z[i]) < beta else int(math.copysign(1.0, z[i]))
+        if s.state[i] == 0:
+            s.rows[m] = i
+            m += 1
+    s.counts[0] = m
+    primal(w, y, s)
+    if status == ZERO:
+        s.x[:] = 0.0
+    return FAILED if status == FACTORED and not factorise(w, s) else status
+
+
+@compiled
 def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
     """Projected Newton steps with sweeps between, until the free rows stay the same and their residual is at rounding."""
     exact, refined = False, 0

@@ -43,7 +43,7 @@ class _Compiled:
     """A solution in the work arrays of methods/_exact/dual.py."""
 
     __slots__ = ("_floats", "_integers", "_solver", "_status", "_w", "x", "z")
-    note = ""
+    doubt = note = ""
 
     def __init__(self, solver: SignalSolver, w: Array, status: int, floats: Array, integers: Array) -> None:
         k, n = w.shape
