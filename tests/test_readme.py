@@ -84,7 +84,7 @@ def test_the_jax_layer_of_the_readme_learns() -> None:
     for noisy, clean in _pairs(12):
         w = names["step"](w, noisy, clean)
     w = np.asarray(w, np.float64)
-    assert _error(w, _pairs(2)) < _error(np.eye(64), _pairs(2))
+    assert _error(w, _pairs(2)) < 0.95 * _error(np.eye(64), _pairs(2))
 
 
 def test_every_make_target_of_the_readme_exists() -> None:
