@@ -30,9 +30,18 @@ FOLDER = _folder()
 
 def compiled(function: Function) -> Function:
     """njit that releases the GIL, with sums reassociated so that they use vector registers; NaN and infinity are kept."""
+    return _made(function, {"reassoc", "contract"})
+
+
+def compiled_as_written(function: Function) -> Function:
+    """njit that releases the GIL and keeps the order of operations, for sums with compensation."""
+    return _made(function, set())
+
+
+def _made(function: Function, fastmath: set[str]) -> Function:
     before, config.CACHE_DIR = config.CACHE_DIR, FOLDER  # read when the function is decorated
     try:
-        made = numba.njit(cache=bool(FOLDER), nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
+        made = numba.njit(cache=bool(FOLDER), nogil=True, error_model="numpy", fastmath=fastmath)(function)
     finally:
         config.CACHE_DIR = before
     return cast(Function, made)
