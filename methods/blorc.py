@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import BoxDual, Dense, Problem
 from problems.base import Array
-
-if TYPE_CHECKING:
-    from methods._exact.solver import Exact
 
 
 @dataclass(frozen=True)
@@ -40,17 +37,22 @@ class Blorc(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         from methods._exact.batch import BatchSolver
         from methods._exact.solver import SignalSolver
+        from methods._exact.sparse import SparseSolver
 
         assert isinstance(problem, BoxDual)
         parametrisation = problem.parametrisation
         keeps_rank, dense = parametrisation.keeps_rank, isinstance(parametrisation, Dense)
         y, beta = np.ascontiguousarray(problem.y), float(problem.beta)
-        solver = SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, self.threads)
+        operator, solver = parametrisation.matrix, SignalSolver(y, beta, keeps_rank)
+        if parametrisation.sparse(problem.theta) is not None:
+            operator, solver = parametrisation.sparse, SparseSolver(y, beta, keeps_rank)
+        elif y.ndim > 1:
+            solver = BatchSolver(y, beta, keeps_rank, self.threads)
 
-        def forward(theta: Array) -> tuple[Array, Exact]:
-            return theta, solver.solve(parametrisation.matrix(theta))
+        def forward(theta: Array) -> tuple[Array, Any]:
+            return theta, solver.solve(operator(theta))
 
-        def backward(state: tuple[Array, Exact]) -> Gradient:
+        def backward(state: tuple[Array, Any]) -> Gradient:
             theta, found = state
             value, g, direct = problem.evaluate(found.x, theta)
             if dense:
