@@ -1,11 +1,8 @@
 """Compiled exact solution of chains, min 1/2 |x - y|^2 + beta sum_i |a_i x_i + c_i x_{i+1}|, and its adjoint, in O(n).
 
-1-D total variation has a = -1, c = 1, and edge weights scale both. With s_0 = 1, s_{i+1} = -(a_i / c_i) s_i and x_i = s_i u_i a
-row is c_i s_{i+1} (u_{i+1} - u_i): total variation in u with weights on nodes and edges. A dynamic programme from left to right
-(Johnson, 2013) keeps the derivative of the least cost of nodes 0..i as a function of u_i, which is piecewise linear and rises:
-crossing an edge clips it at the weight of the edge, and u_i = clip(u_{i+1}, low_i, high_i). Only the pattern is taken from it.
-On a segment of zero rows x is a multiple of t, with t = 1 at its first node, and z, h are running sums: all afresh, with
-compensation, so that x and z err by a few units in the last place whatever n. Then the optimality conditions are checked.
+Only the sign pattern is taken from the dynamic programme of problems/_chain.py. On a segment of zero rows x is a multiple of t,
+with t_{j+1} = -(a_j / c_j) t_j and t = 1 at its first node, and z, h are running sums: all afresh, with compensation, so that x
+and z err by a few units in the last place whatever n. Then the optimality conditions are checked.
 """
 
 from __future__ import annotations
@@ -13,19 +10,23 @@ from __future__ import annotations
 import numpy as np
 
 from methods._exact.compiling import compiled_as_written
+from problems import _chain
 from problems.base import Array
 
 FAILED, VERIFIED, TOUCHING = 0, 1, 2
 
 TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
 ACCEPTED = 1e-11  # residual of y = x + W^T z and of zero rows, by share of max |y|, that is accepted as rounding
-RANGE = 1e100  # of s, beyond which its squares and their sums may lose all digits
+
+pattern = compiled_as_written(_chain.pattern)
 
 
 @compiled_as_written
 def minimise(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, state: Array) -> int:
     """x (n), z (n - 1) and state (n - 1), the sign of z on bound rows and 0 on free ones; VERIFIED, TOUCHING or FAILED."""
-    if not pattern(a, c, beta, y, state):
+    n = len(y)
+    b, s, low, high = np.full(n - 1, beta), np.empty(n), np.empty(n), np.empty(n)
+    if not pattern(a, c, b, y, state, s, low, high, np.empty(2 * n), np.empty(2 * n), np.empty(2 * n)):
         return FAILED
     for i in range(len(a)):
         z[i] = beta * state[i]
@@ -35,55 +36,6 @@ def minimise(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, stat
             settle(a, c, y, first, i, x, z)
             first = i + 1
     return verified(a, c, beta, y, x, z, state)
-
-
-@compiled_as_written
-def pattern(a: Array, c: Array, beta: float, y: Array, state: Array) -> bool:
-    """state <- the sign of a_i x_i + c_i x_{i+1}, by the dynamic programme; False where s leaves RANGE.
-
-    The derivative is slope u + offset left of all knots (and right of them, with another pair), and changes by (slopes_k,
-    offsets_k) at the knot knots_k; the knots are the entries left <= k <= right of the work arrays.
-    """
-    n = len(y)
-    s, low, high = np.empty(n), np.empty(n), np.empty(n)
-    knots, slopes, offsets = np.empty(2 * n), np.empty(2 * n), np.empty(2 * n)
-    left, right, s[0] = n, n - 1, 1.0
-    slope, offset = 1.0, -y[0]
-    slope_right, offset_right = slope, offset
-    for i in range(n - 1):
-        s[i + 1] = -(a[i] / c[i]) * s[i]
-        if not 1.0 / RANGE < abs(s[i + 1]) < RANGE:
-            return False
-        bound = beta * abs(c[i] * s[i + 1])
-        while left <= right and slope * knots[left] + offset < -bound:
-            slope += slopes[left]
-            offset += offsets[left]
-            left += 1
-        low[i] = (-bound - offset) / slope
-        while left <= right and slope_right * knots[right] + offset_right > bound:
-            slope_right -= slopes[right]
-            offset_right -= offsets[right]
-            right -= 1
-        high[i] = (bound - offset_right) / slope_right
-        left -= 1
-        knots[left], slopes[left], offsets[left] = low[i], slope, offset + bound
-        right += 1
-        knots[right], slopes[right], offsets[right] = high[i], -slope_right, bound - offset_right
-        slope = slope_right = s[i + 1] * s[i + 1]
-        offset, offset_right = -bound - s[i + 1] * y[i + 1], bound - s[i + 1] * y[i + 1]
-    while left <= right and slope * knots[left] + offset < 0.0:
-        slope += slopes[left]
-        offset += offsets[left]
-        left += 1
-    u = -offset / slope
-    for i in range(n - 2, -1, -1):
-        sign = 1 if c[i] * s[i + 1] > 0.0 else -1
-        state[i] = 0
-        if u > high[i]:
-            state[i], u = sign, high[i]
-        elif u < low[i]:
-            state[i], u = -sign, low[i]
-    return True
 
 
 @compiled_as_written

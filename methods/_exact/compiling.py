@@ -10,18 +10,21 @@ from typing import Any, cast
 import numba
 from numba.core import config
 
-from problems import _cache
+from problems import _cache, _chain
 
 Function = Callable[..., Any]
 
+SOURCES = (_chain,)  # compiled too
+
 
 def _folder() -> str:
-    """A folder of the user's cache that changes with any source of this package.
+    """A folder of the user's cache that changes with any source of this package, and of what it compiles from another.
 
     numba itself looks at the file of a function alone, and would keep what was inlined from another.
     """
     root = _cache.folder("compiled")
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    paths = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(str(module.__file__)) for module in SOURCES)]
+    sources = b"".join(path.read_bytes() for path in paths)
     return str(root / hashlib.sha256(sources).hexdigest()[:16]) if root else ""
 
 

@@ -11,6 +11,7 @@ from methods._exact import chain
 from methods._exact.compiling import compiled
 from methods._exact.rows import Rows
 from methods._exact.solver import SignalSolver
+from problems import _chain
 from problems._box_dual import TOUCHING
 from problems.base import Array, SolveError
 
@@ -55,18 +56,6 @@ def adjoint_all(a: Array, c: Array, g: Array, state: Array, h: Array, v: Array) 
         chain.adjoint(a, c, g[b], state[b], h[b], v[b])
 
 
-def as_chain(w: csr_array) -> tuple[Array, Array] | None:
-    """(a, c) where row i of W is a_i at i and c_i at i + 1, none of them zero, for all i < n - 1; else None."""
-    k, n = w.shape
-    if k != n - 1 or k < 1 or w.nnz != 2 * k:
-        return None
-    indices, values = w.indices.reshape(k, 2), w.data.reshape(k, 2)
-    rows = np.arange(k, dtype=indices.dtype)
-    if not ((indices[:, 0] == rows).all() and (indices[:, 1] == rows + 1).all() and values.all()):
-        return None
-    return np.ascontiguousarray(values[:, 0]), np.ascontiguousarray(values[:, 1])
-
-
 @dataclass(frozen=True)
 class SparseSolver:
     """Sparse W (k, n) -> Adjoint for signals y, (n,) or (batch, n). SolveError where no pattern verifies."""
@@ -78,7 +67,7 @@ class SparseSolver:
     def solve(self, w: csr_array) -> Adjoint:
         if w.shape[1] != self.y.shape[-1]:
             raise ValueError(f"W must have shape (k, n) with n = {self.y.shape[-1]} as y has, got {w.shape}")
-        edges = as_chain(w)
+        edges = _chain.edges(w)
         if edges is not None:
             found = _Chain.of(*edges, self.beta, self.y)
             if found is not None:
