@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,8 +19,8 @@ class Blorc(GradientMethod):
 
     Coordinate descent and Newton steps on the box dual, compiled, find the pattern, which is verified; one factorisation
     of W0 W0^T serves x*, z, v and h. What they leave open goes to a bounded active set that ends on dependent rows too, and
-    the note says so. For K = W the result is the dense (k, n) sum of two outer products a signal. Raises SolveError where
-    no pattern verifies.
+    the note says so. For K = W the result is the dense (k, n) sum of two outer products a signal; for a sparse K all work is
+    on its rows, O(n) for a chain such as 1-D total variation. Raises SolveError where no pattern verifies.
     Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
     """
 
@@ -43,7 +44,8 @@ class Blorc(GradientMethod):
         parametrisation = problem.parametrisation
         keeps_rank, dense = parametrisation.keeps_rank, isinstance(parametrisation, Dense)
         y, beta = np.ascontiguousarray(problem.y), float(problem.beta)
-        operator, solver = parametrisation.matrix, SignalSolver(y, beta, keeps_rank)
+        operator: Callable[[Array], Any] = parametrisation.matrix
+        solver: SignalSolver | BatchSolver | SparseSolver = SignalSolver(y, beta, keeps_rank)
         if parametrisation.sparse(problem.theta) is not None:
             operator, solver = parametrisation.sparse, SparseSolver(y, beta, keeps_rank)
         elif y.ndim > 1:

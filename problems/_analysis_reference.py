@@ -10,6 +10,7 @@ import numpy as np
 from problems import _margins
 from problems._box_dual import DualSolution, RowFactor
 from problems.base import Array, Reference
+from problems.parametrisations import Dense
 
 if TYPE_CHECKING:
     from problems._certificate import Certificate
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 
 def reference(problem: AnalysisL1) -> Reference:
     """Status, correctly rounded gradient, its radius and the margins at problem.theta; of a batch the worst."""
-    from problems._proof_cache import certified
+    from problems._proof_cache import LARGEST, certified
 
     try:
         found = certified(problem)
     except TypeError as error:  # a parametrisation without exact rows
         return Reference("undecided", None, np.full(problem.y.shape, math.nan), math.nan, reason=str(error))
-    w = problem.parametrisation.matrix(problem.theta)
-    described = {} if found.status == "undecided" else _description(w, found)
-    margins = _worst_margins(w, problem, found) if found.status == "proven" else {}
+    w = problem.parametrisation.sparse(problem.theta)
+    if w is not None and w.shape[0] * w.shape[1] > LARGEST:
+        described, margins = _counted(found), {}
+    else:
+        w = problem.parametrisation.matrix(problem.theta)
+        described = {} if found.status == "undecided" else _description(w, found)
+        margins = _worst_margins(w, problem, found) if found.status == "proven" else {}
     return Reference(
         status=found.status,
         grad=found.grad,
@@ -39,6 +44,13 @@ def reference(problem: AnalysisL1) -> Reference:
     )
 
 
+def _counted(found: Certificate) -> dict[str, float]:
+    """What the pattern alone says."""
+    if found.status == "undecided":
+        return {}
+    return {"zero_rows": float((found.signs == 0).mean()), "rank": int(found.rank.max())}
+
+
 def _description(w: Array, found: Certificate) -> dict[str, float]:
     patterns = zip(found.signs, found.rank, strict=True)
     singular = [np.linalg.svd(w[signs == 0], compute_uv=False)[:rank] for signs, rank in patterns]
@@ -48,7 +60,7 @@ def _description(w: Array, found: Certificate) -> dict[str, float]:
 
 def _worst_margins(w: Array, problem: AnalysisL1, found: Certificate) -> dict[str, float]:
     """Distances in W to the nearest kink; they mean nothing where theta is not W, or where x* = 0 around it for some signal."""
-    if problem.parametrisation.keeps_rank or np.isnan(found.z).any() or (found.rank == problem.y.shape[-1]).any():
+    if not isinstance(problem.parametrisation, Dense) or np.isnan(found.z).any() or (found.rank == problem.y.shape[-1]).any():
         return {}
     points = zip(found.z, found.x, found.signs, strict=True)
     duals = [DualSolution(z, x, signs, RowFactor.of(w[signs == 0]), 0) for z, x, signs in points]

@@ -16,13 +16,17 @@ from flint import arb, ctx
 
 from problems import _balls, _chain
 from problems._balls import column
-from problems.base import REFERENCE_STATUSES, Array, SolveError
+from problems._certificate import ROUNDED, TOO_FINE, Certificate
+from problems.base import Array, SolveError
 from problems.parametrisations import Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
 BITS = (128, 256)
+
+NO_CHAIN = "a sparse W of this size is proven where it is a chain, such as 1-D total variation, and this is none"
+OPEN = "the sign pattern found is not strict, or not the true one; at this size no exact arithmetic looks for a kink"
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Edges:
         """None where K(theta) is no chain. Log-weights move the bounds alone, so that the rows stay exact."""
         parametrisation, beta = problem.parametrisation, arb(float(problem.beta))
         weighted = isinstance(parametrisation, Weighted)
-        w = parametrisation.w if weighted else parametrisation.sparse(theta)
-        found = None if w is None or isinstance(w, np.ndarray) else _chain.edges(w)
+        w = parametrisation.sparse(np.zeros(()) if weighted else theta)
+        found = None if w is None else _chain.edges(w)
         if found is None:
             return None
         logs = np.broadcast_to(theta if weighted else 0.0, len(found[0])).tolist()
@@ -92,25 +96,56 @@ def enclose(edges: Edges, y: Array, target: Array, signs: Array) -> Enclosed:
     return Enclosed(x, z, v, h, strict)
 
 
+def certify(problem: AnalysisL1) -> Certificate:
+    """The certificate of an instance: proven, zero or undecided."""
+    edges = Edges.of(problem, problem.theta)
+    if edges is None:
+        return _undecided(problem, NO_CHAIN)
+    ys, targets = np.atleast_2d(problem.y), np.atleast_2d(problem.target)
+    patterns = [edges.signs(y) for y in ys]
+    if any(signs is None for signs in patterns):
+        return _undecided(problem, OPEN)
+    signs = np.stack([pattern for pattern in patterns if pattern is not None])
+    weighted = isinstance(problem.parametrisation, Weighted)
+    constant = [not y.any() or (weighted and not s.any()) for y, s in zip(ys, signs, strict=True)]
+    for bits in BITS:
+        with ctx.workprec(bits):
+            found = [enclose(edges, *parts) for parts in zip(ys, targets, signs, strict=True)]
+            if not all(signal.strict for signal in found):
+                continue
+            x, value = np.array([[float(e) for e in signal.x] for signal in found]), _value(problem, targets, found)
+            z = np.array([[float(e) for e in signal.z] for signal in found])
+            described = (x, value, z, signs, (signs == 0).sum(axis=1))
+            if all(constant):
+                return Certificate("zero", "x* does not depend on theta", np.zeros_like(problem.theta), 0.0, *described)
+            moving = [signal for signal, still in zip(found, constant, strict=True) if not still]
+            entries = gradient(problem, edges, moving, signs[~np.array(constant)], arb(problem.loss_scale) / len(ys))
+            grad, error = _balls.rounded(column(entries))
+        least = float(np.linalg.norm(grad)) / _balls.ROUNDING - error
+        if least > 0 and error / least * _balls.ROUNDING < ROUNDED:
+            return Certificate("proven", "", grad.reshape(problem.theta.shape), error / least * _balls.ROUNDING, *described)
+    return _undecided(problem, TOO_FINE if all(signal.strict for signal in found) else OPEN)
+
+
 def solve(problem: AnalysisL1, theta: Array) -> Array:
     """x*(theta), correctly rounded, in the shape of y; SolveError where it is not proven or K(theta) is no chain."""
     edges = Edges.of(problem, theta)
     if edges is None:
-        raise SolveError("a sparse W of this size is solved where it is a chain, such as 1-D total variation, and this is none")
+        raise SolveError(NO_CHAIN)
     solutions = []
     for y in np.atleast_2d(problem.y):
         signs = edges.signs(y)
         with ctx.workprec(BITS[0]):
             found = None if signs is None else enclose(edges, y, y, signs)
         if found is None or not found.strict:
-            raise SolveError("the sign pattern of W x* could not be proven")
+            raise SolveError(OPEN)
         solutions.append([float(value) for value in found.x])
     return np.array(solutions).reshape(problem.y.shape)
 
 
-def gradient(problem: AnalysisL1, edges: Edges, signals: list[Enclosed], patterns: list[Array]) -> list[arb]:
-    """-(z v^T + h x*^T) summed over the signals, times loss_scale / batch, on the pattern of W; in log-weights -z_i w_i v on A."""
-    scale, weighted = arb(problem.loss_scale) / len(signals), isinstance(problem.parametrisation, Weighted)
+def gradient(problem: AnalysisL1, edges: Edges, signals: list[Enclosed], patterns: Array, scale: arb) -> list[arb]:
+    """-(z v^T + h x*^T) on the pattern of W, summed over the signals and scaled; in log-weights -z_i w_i v on A."""
+    weighted = isinstance(problem.parametrisation, Weighted)
     a, c = [arb(value) for value in edges.a.tolist()], [arb(value) for value in edges.c.tolist()]
     entries = [arb(0)] * (len(a) if weighted else 2 * len(a))
     for found, signs in zip(signals, patterns, strict=True):
@@ -130,3 +165,17 @@ def _dot(p: list[arb], q: list[arb]) -> arb:
     for left, right in zip(p, q, strict=True):
         total += left * right
     return total
+
+
+def _value(problem: AnalysisL1, targets: Array, signals: list[Enclosed]) -> float:
+    total = arb(0)
+    for target, found in zip(targets, signals, strict=True):
+        misfit = [value - arb(goal) for value, goal in zip(found.x, target.tolist(), strict=True)]
+        total += _dot(misfit, misfit)
+    return float(total * arb(problem.loss_scale) / (2 * len(signals)))
+
+
+def _undecided(problem: AnalysisL1, reason: str) -> Certificate:
+    y = np.atleast_2d(problem.y)
+    none, rows = np.full(y.shape, math.nan), np.zeros((len(y), 0))
+    return Certificate("undecided", reason, None, math.nan, none, math.nan, rows, rows.astype(np.int8), np.zeros(len(y)))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from problems.algorithms.base import Algorithm
 
 THETAS = ("dense", "row-weights", "weight")
+LARGEST = 2**20  # entries of a sparse K(theta) that is solved by dense algebra
 SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
 
 
@@ -95,6 +96,11 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
     # Problem
 
     def solve(self, theta: Array) -> Array:
+        rows = self.parametrisation.sparse(theta)
+        if rows is not None and rows.shape[0] * rows.shape[1] > LARGEST:
+            from problems import _chain_proof
+
+            return _chain_proof.solve(self, theta)
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
             return _box_dual.solve(w, self.y, self.beta).x

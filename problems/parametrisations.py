@@ -86,7 +86,9 @@ class Sparse(Parametrisation):
 
     def __post_init__(self) -> None:
         if getattr(self.w, "format", None) != "csr" or not self.w.has_canonical_format:
-            raise ValueError("W must be a scipy.sparse CSR array with sorted indices and no duplicates; call W.tocsr().sum_duplicates()")
+            raise ValueError(
+                "W must be a scipy.sparse CSR array with sorted indices and no duplicates; call W.tocsr().sum_duplicates()"
+            )
 
     @cached_property
     def columns(self) -> Array:
@@ -160,7 +162,7 @@ def _gathered(theta: Any, x: Any, places: list[tuple[Array, Array]]) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Parametrisation):
-    """K(theta) = diag(exp theta) W, W fixed, dense or sparse CSR: theta are log-weights, one a row, (k,), or one for all, ()."""
+    """K(theta) = diag(exp theta) W, W fixed, dense or sparse CSR: theta are log-weights, (k,), or one for all rows, ()."""
 
     w: Array | csr_array
     keeps_rank = True
@@ -170,24 +172,26 @@ class Weighted(Parametrisation):
         """W as an operator in its values, where it is sparse."""
         return None if isinstance(self.w, np.ndarray) else Sparse(self.w)
 
+    @property
+    def _entries(self) -> Array:
+        return np.asarray(self.w if self.fixed is None else self.w.data)
+
     def apply(self, theta: Any, x: Any) -> Any:
         return array_namespace(theta).exp(theta) * self._product(theta, x)
 
     def _product(self, theta: Any, x: Any) -> Any:
         """W x in the library of theta."""
-        if self.fixed is None:
-            return x @ local(theta, self.w)[1].T
-        return self.fixed.apply(local(theta, self.w.data)[1], x)
+        w = local(theta, self._entries)[1]
+        return x @ w.T if self.fixed is None else self.fixed.apply(w, x)
 
     def adjoint(self, theta: Any, z: Any) -> Any:
-        scaled = array_namespace(theta).exp(theta) * z
-        if self.fixed is None:
-            return scaled @ local(theta, self.w)[1]
-        return self.fixed.adjoint(local(theta, self.w.data)[1], scaled)
+        xp, w = local(theta, self._entries)
+        scaled = xp.exp(theta) * z
+        return scaled @ w if self.fixed is None else self.fixed.adjoint(w, scaled)
 
     def matrix(self, theta: Any) -> Any:
-        xp, values = local(theta, self.w if self.fixed is None else self.w.data)
-        w = values if self.fixed is None else self.fixed.matrix(values)
+        xp, w = local(theta, self._entries)
+        w = w if self.fixed is None else self.fixed.matrix(w)
         return xp.exp(theta)[..., None] * w if theta.ndim else xp.exp(theta) * w
 
     def sparse(self, theta: Array) -> csr_array | None:
@@ -195,7 +199,7 @@ class Weighted(Parametrisation):
             return None
         self.check(theta, self.w.shape[1])
         weights = np.exp(theta)
-        return self.fixed.sparse(self.w.data * (weights[self.fixed.rows] if theta.ndim else weights))
+        return self.fixed.sparse(self._entries * (weights[self.fixed.rows] if theta.ndim else weights))
 
     def pullback(self, theta: Array, z: Array, v: Array) -> Array:
         rows = np.exp(theta) * z * self._product(theta, v)

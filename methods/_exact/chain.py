@@ -40,9 +40,8 @@ def minimise(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, stat
 
 @compiled_as_written
 def multiple(a: Array, c: Array, y: Array, first: int, last: int, before: float, after: float) -> tuple[float, float]:
-    """<t, y - p> / <t, t> over first <= j <= last as an unevaluated sum of two, with p = before at first, plus after at last."""
-    total, lost, square, t = 0.0, 0.0, 0.0, 1.0
-    total, lost = add(total, lost, -before)
+    """<t, y - p> / <t, t> over first <= j <= last as an unevaluated sum of two; p = before at first, plus after at last."""
+    total, lost, square, t = -before, 0.0, 0.0, 1.0
     for j in range(first, last + 1):
         total, lost = add(total, lost, t * y[j])
         square += t * t
@@ -95,7 +94,7 @@ def adjoint(a: Array, c: Array, g: Array, state: Array, h: Array, v: Array) -> N
 
 @compiled_as_written
 def verified(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, state: Array) -> int:
-    """y = x + W^T z and w_i x = 0 on zero rows to rounding, |z_i| < beta there, z_i w_i x > 0 on bound rows, clear of rounding."""
+    """y = x + W^T z, w_i x = 0 and |z_i| < beta on zero rows, z_i w_i x > 0 on bound ones: to rounding, or clear of it."""
     scale, n, touching = np.abs(y).max(), len(y), False
     for j in range(n):
         residual = y[j] - x[j]
