@@ -16,7 +16,7 @@ from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
-from problems import OPERATORS, PROBLEMS, SIGNALS, THETAS
+from problems import OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
 from results import Planned, Run, RunError
 
 
@@ -128,7 +128,7 @@ def _sweeps(request: Request) -> tuple[Sweep, ...]:
 def _read_axes(axes: dict[str, Any]) -> dict[str, Any]:
     problems = [problem.__name__ for problem in PROBLEMS]
     _among("--problem", axes.get("problem", problems[0]), problems)
-    _among("--theta", str(axes.get("theta", "dense")), THETAS)
+    _among("--theta", str(axes.get("theta", "dense")), THETAS + SPARSE_THETAS)
     _among("--knobs", axes.get("knobs", "default"), ("default", "all"))
     for name in axes.get("operators", ()):
         _among("--operator", name, OPERATORS)
