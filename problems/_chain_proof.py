@@ -31,27 +31,32 @@ OPEN = "the sign pattern found is not strict, or not the true one; at this size 
 
 @dataclass(frozen=True)
 class Edges:
-    """The exact rows of a chain, a and c (k), and the bounds b (k) in balls."""
+    """The exact rows of a chain, a and c (k), with log-weights (k), so that row i has the bound b_i = beta exp(logs_i)."""
 
     a: Array
     c: Array
-    b: list[arb]
+    beta: float
+    logs: Array
 
     @classmethod
     def of(cls, problem: AnalysisL1, theta: Array) -> Edges | None:
         """None where K(theta) is no chain. Log-weights move the bounds alone, so that the rows stay exact."""
-        parametrisation, beta = problem.parametrisation, arb(float(problem.beta))
-        weighted = isinstance(parametrisation, Weighted)
-        w = parametrisation.sparse(np.zeros(()) if weighted else theta)
+        weighted = isinstance(problem.parametrisation, Weighted)
+        w = problem.parametrisation.sparse(np.zeros(()) if weighted else theta)
         found = None if w is None else _chain.edges(w)
         if found is None:
             return None
-        logs = np.broadcast_to(theta if weighted else 0.0, len(found[0])).tolist()
-        exponentials = {log: beta * arb(log).exp() for log in set(logs)}
-        return cls(*found, [exponentials[log] for log in logs])
+        return cls(*found, float(problem.beta), np.broadcast_to(theta if weighted else 0.0, len(found[0])))
+
+    def bounds(self) -> list[arb]:
+        """b in balls at the working precision."""
+        logs = self.logs.tolist()
+        known = {log: arb(self.beta) * arb(log).exp() for log in set(logs)}
+        return [known[log] for log in logs]
 
     def signs(self, y: Array) -> Array | None:
-        return _chain.signs(self.a, self.c, np.array([float(bound) for bound in self.b]), y)
+        with np.errstate(over="ignore", under="ignore"):
+            return _chain.signs(self.a, self.c, self.beta * np.exp(self.logs), y)
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,9 @@ class Enclosed:
 
 def enclose(edges: Edges, y: Array, target: Array, signs: Array) -> Enclosed:
     """What the pattern implies for one signal, at the working precision."""
-    a, c = [arb(value) for value in edges.a.tolist()], [arb(value) for value in edges.c.tolist()]
+    a, c, b = [arb(value) for value in edges.a.tolist()], [arb(value) for value in edges.c.tolist()], edges.bounds()
     points, goals = [arb(value) for value in y.tolist()], [arb(value) for value in target.tolist()]
-    z = [bound * int(sign) for bound, sign in zip(edges.b, signs.tolist(), strict=True)]
+    z = [bound * int(sign) for bound, sign in zip(b, signs.tolist(), strict=True)]
     h, x, v = [arb(0)] * len(z), [arb(0)] * len(points), [arb(0)] * len(points)
     ends = [*np.flatnonzero(signs).tolist(), len(z)]
     first = 0
@@ -91,7 +96,7 @@ def enclose(edges: Edges, y: Array, target: Array, signs: Array) -> Enclosed:
                 factor = c[j] * t[j - first + 1]
                 z[j], h[j] = dual / factor, adjoint / factor
         first = last + 1
-    inner = all(abs(z[i]) < edges.b[i] for i in np.flatnonzero(signs == 0).tolist())
+    inner = all(abs(z[i]) < b[i] for i in np.flatnonzero(signs == 0).tolist())
     strict = inner and all((a[i] * x[i] + c[i] * x[i + 1]) * int(signs[i]) > 0 for i in ends[:-1])
     return Enclosed(x, z, v, h, strict)
 
