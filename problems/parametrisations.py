@@ -143,7 +143,7 @@ def _places(groups: Array, partners: Array, count: int) -> list[tuple[Array, Arr
     start = np.searchsorted(groups[order], np.arange(count + 1))
     lengths = np.diff(start)
     places = []
-    for p in range(lengths.max(initial=0)):
+    for p in range(lengths.max(initial=1)):
         present = lengths > p
         slots, others = np.full(count, len(groups)), np.zeros(count, dtype=np.int64)
         slots[present] = order[start[:-1][present] + p]
