@@ -74,10 +74,10 @@ def instance(cell: Planned) -> AnalysisL1:
 
 
 @cache
-def _rows_and_beta(operator: str, signal: str, n: int, sigma: float) -> tuple[int, float]:
+def _rows_and_beta(operator: str, signal: str, n: int, sigma: float, theta: str) -> tuple[int, float]:
     """(k, beta), from an instance that is drawn once, so that a plan no instance can be drawn for is refused."""
-    drawn = AnalysisL1.draw(n=n, sigma=sigma, operator=operator, signal=signal)
-    return len(drawn.theta), drawn.beta
+    drawn = AnalysisL1.draw(n=n, sigma=sigma, operator=operator, signal=signal, theta=theta)
+    return len(drawn.parametrisation.apply(drawn.theta, drawn.y)), drawn.beta
 
 
 def _planned(
@@ -92,7 +92,7 @@ def _planned(
     device: str,
     threads: int,
 ) -> Planned:
-    k, beta = _rows_and_beta(operator, signal, n, sigma)
+    k, beta = _rows_and_beta(operator, signal, n, sigma, sweep.theta)
     return Planned(
         measure=sweep.measure,
         method=method.name,

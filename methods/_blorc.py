@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods._bounded import Exact
+from methods._bounded import Adjoint
 from methods.base import Gradient, Split
 from problems import BoxDual, Dense, Problem
 from problems.base import Array
@@ -28,17 +28,30 @@ def unsupported(problem: Problem) -> str | None:
     return None if isinstance(problem, BoxDual) else "needs the structure BoxDual"
 
 
-def solver_of(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
-    """W -> Exact for the signal or the batch of a problem."""
+def is_sparse(problem: Problem) -> bool:
+    """Whether W is a scipy.sparse array."""
+    return isinstance(problem, BoxDual) and problem.parametrisation.sparse(problem.theta) is not None
+
+
+def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
+    """W (k, n) -> Exact for the signal or the batch of a problem."""
     from methods._exact.batch import BatchSolver
     from methods._exact.solver import SignalSolver
 
     assert isinstance(problem, BoxDual)
-    y, keeps_rank = np.array(problem.y), problem.parametrisation.keeps_rank
+    y, beta, keeps_rank = np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank
     _compile(y.ndim)
-    if y.ndim == 1:
-        return SignalSolver(y, float(problem.beta), keeps_rank)
-    return BatchSolver(y, float(problem.beta), keeps_rank, threads)
+    return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, threads)
+
+
+def solve_of(problem: Problem, threads: int = 1) -> Callable[[Any], Adjoint]:
+    """W -> x* and its adjoint, for a dense or a sparse W."""
+    if not is_sparse(problem):
+        return dense_solver(problem, threads).solve
+    from methods._exact.sparse import SparseSolver
+
+    assert isinstance(problem, BoxDual)
+    return SparseSolver(np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank).solve
 
 
 @cache
@@ -54,13 +67,13 @@ def _compile(dimensions: int) -> None:
     found.adjoint(found.x)
 
 
-def gradient_of(problem: Problem) -> Callable[[Array, Exact], Gradient]:
+def gradient_of(problem: Problem) -> Callable[[Array, Any], Gradient]:
     """(theta, solution) -> Gradient: -(d<z, K v>/dtheta + d<h, K x*>/dtheta) + dL/dtheta|x, as a dense array."""
     assert isinstance(problem, BoxDual)
     parametrisation = problem.parametrisation
     dense = isinstance(parametrisation, Dense)
 
-    def gradient(theta: Array, found: Exact) -> Gradient:
+    def gradient(theta: Array, found: Any) -> Gradient:
         value, g, direct = problem.evaluate(found.x, theta)
         if dense:
             grad = found.gradient(g)
@@ -74,12 +87,12 @@ def gradient_of(problem: Problem) -> Callable[[Array, Exact], Gradient]:
     return gradient
 
 
-def split(problem: Problem, solve: Callable[[Array], Exact], gradient: Callable[[Array, Exact], Gradient]) -> Split:
+def split(problem: Problem, solve: Callable[[Any], Adjoint], gradient: Callable[[Array, Any], Gradient]) -> Split:
     """The prepared call whose forward phase solves and whose backward phase differentiates."""
     assert isinstance(problem, BoxDual)
-    matrix = problem.parametrisation.matrix
+    operator: Callable[[Array], Any] = problem.parametrisation.sparse if is_sparse(problem) else problem.parametrisation.matrix
 
     def forward(theta: Array) -> Any:
-        return theta, solve(matrix(theta))
+        return theta, solve(operator(theta))
 
     return Split(forward, lambda state: gradient(*state))

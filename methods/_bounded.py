@@ -14,7 +14,7 @@ from problems._box_dual import DEPENDENT, DualSolution
 from problems.base import Array
 
 
-class Exact(Protocol):
+class Adjoint(Protocol):
     """x* = y - W^T z with its pattern verified, and the adjoint there; a leading batch axis where y has one."""
 
     @property
@@ -24,13 +24,8 @@ class Exact(Protocol):
     def z(self) -> Array: ...
 
     @property
-    def doubt(self) -> str:
-        """Why the gradient may not exist; empty: nothing speaks against it."""
-        ...
-
-    @property
     def note(self) -> str:
-        """The doubt, or a remark on how the solution was found."""
+        """Why the gradient may not exist, or a remark on how the solution was found."""
         ...
 
     @property
@@ -38,6 +33,15 @@ class Exact(Protocol):
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         """(h, v): h = W0^{+T} g on the zero rows and 0 elsewhere, v = g - W0^T h; in the shapes of z and x."""
+        ...
+
+
+class Exact(Adjoint, Protocol):
+    """The same for a dense W."""
+
+    @property
+    def doubt(self) -> str:
+        """Why the gradient may not exist; empty: nothing speaks against it."""
         ...
 
     def gradient(self, g: Array) -> Array:

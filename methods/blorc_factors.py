@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from methods import _blorc
-from methods._bounded import Exact
+from methods._bounded import Adjoint
 from methods._low_rank import LowRankGradient
 from methods.base import Gradient, GradientMethod, Prepared
 from problems import BoxDual, Dense, Problem
@@ -35,13 +35,13 @@ class BlorcFactors(GradientMethod):
         return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return _blorc.split(problem, _blorc.solver_of(problem).solve, lambda theta, found: _gradient(problem, theta, found))
+        return _blorc.split(problem, _blorc.solve_of(problem), lambda theta, found: _gradient(problem, theta, found))
 
     def promise(self, problem: Problem) -> float | None:
         return _blorc.PROMISE
 
 
-def _gradient(problem: Problem, theta: Array, found: Exact) -> Gradient:
+def _gradient(problem: Problem, theta: Array, found: Adjoint) -> Gradient:
     value, g, direct = problem.evaluate(found.x, theta)
     h, v = found.adjoint(g)
     left, right = _columns(-found.z, -h), _columns(v, found.x)

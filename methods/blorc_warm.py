@@ -30,11 +30,11 @@ class BlorcWarm(GradientMethod):
     threads: int = 1  # that share the signals of a batch
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _blorc.unsupported(problem)
+        return "warm starts need a dense W" if _blorc.is_sparse(problem) else _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
-        solver, gradient = _blorc.solver_of(problem, self.threads), _blorc.gradient_of(problem)
+        solver, gradient = _blorc.dense_solver(problem, self.threads), _blorc.gradient_of(problem)
         matrix = problem.parametrisation.matrix
 
         def step(theta: Array, near: Any) -> tuple[Gradient, Any]:

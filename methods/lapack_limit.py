@@ -37,7 +37,7 @@ class LapackLimit(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, AnalysisL1)
-        solver = _blorc.solver_of(problem)
+        solver = _blorc.dense_solver(problem)
         y, targets = np.atleast_2d(problem.y), np.atleast_2d(problem.target)
 
         def forward(w: Array) -> list[Known]:

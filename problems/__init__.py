@@ -1,6 +1,6 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple that harness and tests go through."""
 
-from problems.analysis_l1 import THETAS, AnalysisL1
+from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
     ConicModel,
@@ -14,7 +14,7 @@ from problems.base import (
     Splitting,
 )
 from problems.operators import FIXED_OPERATORS, OPERATORS
-from problems.parametrisations import Dense, Parametrisation, Weighted
+from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
 
 PROBLEMS: tuple[type[AnalysisL1], ...] = (AnalysisL1,)
@@ -24,6 +24,7 @@ __all__ = [
     "OPERATORS",
     "PROBLEMS",
     "SIGNALS",
+    "SPARSE_THETAS",
     "THETAS",
     "AnalysisL1",
     "BoxDual",
@@ -37,6 +38,7 @@ __all__ = [
     "Reference",
     "Smoothable",
     "SolveError",
+    "Sparse",
     "Splitting",
     "Weighted",
 ]

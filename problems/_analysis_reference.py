@@ -10,6 +10,7 @@ import numpy as np
 from problems import _margins
 from problems._box_dual import DualSolution, RowFactor
 from problems.base import Array, Reference
+from problems.parametrisations import Dense
 
 if TYPE_CHECKING:
     from problems._certificate import Certificate
@@ -18,15 +19,20 @@ if TYPE_CHECKING:
 
 def reference(problem: AnalysisL1) -> Reference:
     """Status, correctly rounded gradient, its radius and the margins at problem.theta; of a batch the worst."""
-    from problems._proof_cache import certified
+    from problems._proof_cache import LARGEST, certified
 
     try:
         found = certified(problem)
     except TypeError as error:  # a parametrisation without exact rows
         return Reference("undecided", None, np.full(problem.y.shape, math.nan), math.nan, reason=str(error))
-    w = problem.parametrisation.matrix(problem.theta)
-    described: dict[str, Any] = {} if found.status == "undecided" else _description(w, found, problem.y.shape)
-    margins: dict[str, Any] = _worst_margins(w, problem, found) if found.status == "proven" else {}
+    w = problem.parametrisation.sparse(problem.theta)
+    if w is not None and w.shape[0] * w.shape[1] > LARGEST:
+        described: dict[str, Any] = _counted(found)
+        margins: dict[str, Any] = {}
+    else:
+        w = problem.parametrisation.matrix(problem.theta)
+        described = {} if found.status == "undecided" else _description(w, found, problem.y.shape)
+        margins = _worst_margins(w, problem, found) if found.status == "proven" else {}
     return Reference(
         status=found.status,
         grad=found.grad,
@@ -37,6 +43,13 @@ def reference(problem: AnalysisL1) -> Reference:
         **described,
         **margins,
     )
+
+
+def _counted(found: Certificate) -> dict[str, float]:
+    """What the pattern alone says."""
+    if found.status == "undecided":
+        return {}
+    return {"zero_rows": float((found.signs == 0).mean()), "rank": int(found.rank.max())}
 
 
 def _description(w: Array, found: Certificate, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -51,7 +64,7 @@ def _description(w: Array, found: Certificate, shape: tuple[int, ...]) -> dict[s
 
 def _worst_margins(w: Array, problem: AnalysisL1, found: Certificate) -> dict[str, float]:
     """Distances in W to the nearest kink; they mean nothing where theta is not W, or where x* = 0 around it for some signal."""
-    if problem.parametrisation.keeps_rank or np.isnan(found.z).any() or (found.rank == problem.y.shape[-1]).any():
+    if not isinstance(problem.parametrisation, Dense) or np.isnan(found.z).any() or (found.rank == problem.y.shape[-1]).any():
         return {}
     points = zip(found.z, found.x, found.signs, strict=True)
     duals = [DualSolution(z, x, signs, RowFactor.of(w[signs == 0]), 0) for z, x, signs in points]

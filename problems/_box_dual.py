@@ -19,6 +19,7 @@ HIDDEN = 1e-12  # a bound row with |w_i x*| below this share of |w_i| |y| may be
 
 
 DEPENDENT = "dependent zero rows: no gradient in the entries of W"
+TOUCHING = "a zero row at the bound of its dual: no gradient, or a change of pattern within rounding"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class DualSolution:
     def doubt(self) -> str:
         """Why the gradient may not exist; empty: nothing speaks against it."""
         if self.touching:
-            return "a zero row at the bound of its dual: no gradient, or a change of pattern within rounding"
+            return TOUCHING
         return "" if self.factor.full_rank or self.factor.rank == len(self.x) else DEPENDENT  # rank n: x* = 0 around W
 
 

@@ -14,7 +14,7 @@ from problems._balls import balls, beside, column
 from problems._kkt import Signal
 from problems._proof import BITS, Proof, prove
 from problems.base import REFERENCE_STATUSES, Array
-from problems.parametrisations import Dense, Weighted
+from problems.parametrisations import Dense, Sparse, Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
@@ -48,6 +48,8 @@ def certify(problem: AnalysisL1) -> Certificate:
     proofs = [prove(signal) for signal in signals(problem)]
     worst = max(proofs, key=lambda proof: REFERENCE_STATUSES.index(proof.status))
     status, reason, grad, radius = worst.status, worst.reason, None, math.nan
+    if status == "kink" and isinstance(problem.parametrisation, Sparse):
+        status, reason = "undecided", f"{reason}; whether values on the pattern of W can do it is open"
     if status == "zero":
         grad, radius = np.zeros_like(problem.theta), 0.0
     elif status in ("proven", "kink") and all(_at_target(proof) for proof in proofs if proof.status != "zero"):
@@ -68,8 +70,10 @@ def signals(problem: AnalysisL1) -> list[Signal]:
     """The lower levels of an instance; TypeError for a parametrisation that the prover has no exact rows for."""
     w, logs, shared = problem.theta, None, False
     if isinstance(problem.parametrisation, Weighted):
-        w, shared = problem.parametrisation.w, problem.theta.ndim == 0
+        w, shared = problem.parametrisation.matrix(np.zeros(())), problem.theta.ndim == 0
         logs = np.broadcast_to(problem.theta, len(w))
+    elif isinstance(problem.parametrisation, Sparse):
+        w = problem.parametrisation.matrix(problem.theta)
     elif not isinstance(problem.parametrisation, Dense):
         raise TypeError(f"no exact rows are known for {type(problem.parametrisation).__name__}")
     pairs = zip(np.atleast_2d(problem.y), np.atleast_2d(problem.target), strict=True)
@@ -101,15 +105,23 @@ def enclose_gradient(problem: AnalysisL1, proofs: list[Proof]) -> arb_mat:
     moving = [proof.enclosure for proof in proofs if proof.status != "zero" and proof.enclosure]
     z, h = beside(*(e.z for e in moving)), beside(*(e.h for e in moving))
     v, x = beside(*(e.v for e in moving)), beside(*(e.x for e in moving))
+    if isinstance(problem.parametrisation, Sparse):
+        return column(_on_pattern(problem.parametrisation, beside(z, h).tolist(), beside(v, x).tolist(), -scale))
     if not isinstance(problem.parametrisation, Weighted):
         return beside(z, h) * beside(v, x).transpose() * -scale
-    rows = (balls(problem.parametrisation.w) * v).tolist()
+    rows = (balls(problem.parametrisation.matrix(np.zeros(()))) * v).tolist()
     active = [proof.signs for proof in proofs if proof.status != "zero"]
     terms = [
         sum((a * b for a, b, s in zip(*parts, strict=True) if s), arb(0)) * -scale
         for parts in zip(z.tolist(), rows, np.stack(active, axis=1).tolist(), strict=True)
     ]
     return column(terms) if problem.theta.ndim else column([sum(terms, arb(0))])
+
+
+def _on_pattern(parametrisation: Sparse, left: list[list[arb]], right: list[list[arb]], scale: arb) -> list[arb]:
+    """The entries of left right^T on the pattern of W, scaled."""
+    places = zip(parametrisation.rows.tolist(), parametrisation.columns.tolist(), strict=True)
+    return [sum((p * q for p, q in zip(left[i], right[j], strict=True)), arb(0)) * scale for i, j in places]
 
 
 def _at_target(proof: Proof) -> bool:

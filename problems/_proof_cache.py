@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from problems import _active, _balls, _basis, _box_dual, _cache, _certificate, _edge, _kkt, _proof
+from problems import _active, _balls, _basis, _box_dual, _cache, _certificate, _chain, _chain_proof, _edge, _kkt, _proof
 from problems._certificate import Certificate
-from problems.parametrisations import Weighted
+from problems.base import Array
+from problems.parametrisations import Parametrisation, Sparse, Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
-PROVER = (_active, _balls, _basis, _box_dual, _certificate, _edge, _kkt, _proof)
+PROVER = (_active, _balls, _basis, _box_dual, _certificate, _chain, _chain_proof, _edge, _kkt, _proof)
+LARGEST = 2**16  # entries of K(theta): a larger sparse one is not proven by dense algebra
 
 
 def certified(problem: AnalysisL1) -> Certificate:
@@ -30,7 +32,9 @@ def certified(problem: AnalysisL1) -> Certificate:
     stored = _read(path) if path else None
     if stored is not None:
         return stored
-    certificate = _certificate.certify(problem)
+    w = problem.parametrisation.sparse(problem.theta)
+    large = w is not None and w.shape[0] * w.shape[1] > LARGEST
+    certificate = (_chain_proof if large else _certificate).certify(problem)
     if path:
         _write(path, certificate)
     return certificate
@@ -44,12 +48,17 @@ def _path(problem: AnalysisL1) -> Path | None:
 def _key(problem: AnalysisL1) -> str:
     """A hash of all that the certificate depends on: the instance, the prover and flint."""
     digest = hashlib.sha256(_prover())
-    fixed = problem.parametrisation.w if isinstance(problem.parametrisation, Weighted) else np.zeros(0)
     numbers = np.array([problem.beta, problem.loss_scale], dtype=np.float64)
-    for array in (problem.theta, problem.y, problem.target, numbers, fixed):
+    for array in (problem.theta, problem.y, problem.target, numbers, *_fixed(problem.parametrisation)):
         digest.update(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     digest.update(type(problem.parametrisation).__name__.encode())
     return digest.hexdigest()
+
+
+def _fixed(parametrisation: Parametrisation) -> tuple[Array, ...]:
+    """The arrays that the parametrisation holds."""
+    w = parametrisation.w if isinstance(parametrisation, (Weighted, Sparse)) else np.zeros(0)
+    return (w,) if isinstance(w, np.ndarray) else (w.data, w.indices, w.indptr, np.array(w.shape))
 
 
 @cache

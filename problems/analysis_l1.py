@@ -24,19 +24,22 @@ from problems.base import (
     Smoothable,
     Splitting,
 )
-from problems.parametrisations import Dense, Parametrisation, Weighted
+from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 
 if TYPE_CHECKING:
     from problems.algorithms.base import Algorithm
 
 THETAS = ("dense", "row-weights", "weight")
+LARGEST = 2**20  # entries of a sparse K(theta) that is solved by dense algebra
+SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
 
 
 @dataclass(frozen=True, eq=False)
 class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicProgram):
     """x*(theta) = argmin_x 1/2 |x - y|^2 + beta |K(theta) x|_1 and L = loss_scale * mean over the batch of 1/2 |x* - target|^2.
 
-    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`; y and target: (n,) or (batch, n);
+    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`; y and
+    target: (n,) or (batch, n);
     beta > 0. All float64 and finite. Raises ValueError naming the argument, what was expected and what was got.
     Source: Ghosh, McCann and Ravishankar (2022), eq. (3).
     """
@@ -80,17 +83,24 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         """
         from problems.drawing import draw
 
-        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta)
+        if theta not in THETAS + SPARSE_THETAS:
+            raise ValueError(f"theta must be one of {', '.join(THETAS + SPARSE_THETAS)}, got {theta!r}")
+        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta, theta in SPARSE_THETAS)
         if theta == "dense":
             return cls(w, y, target, beta)
-        if theta not in THETAS:
-            raise ValueError(f"theta must be one of {', '.join(THETAS)}, got {theta!r}")
-        weights = np.zeros(len(w)) if theta == "row-weights" else np.zeros(())
+        if theta == "sparse":
+            return cls(w.data, y, target, beta, parametrisation=Sparse(w))
+        weights = np.zeros(w.shape[0]) if theta.endswith("row-weights") else np.zeros(())
         return cls(weights, y, target, beta, parametrisation=Weighted(w))
 
     # Problem
 
     def solve(self, theta: Array) -> Array:
+        rows = self.parametrisation.sparse(theta)
+        if rows is not None and rows.shape[0] * rows.shape[1] > LARGEST:
+            from problems import _chain_proof
+
+            return _chain_proof.solve(self, theta)
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
             return _box_dual.solve(w, self.y, self.beta).x
@@ -176,10 +186,21 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
             maps = (lambda theta: array_namespace(theta).exp(theta), lambda theta, cotangent: np.exp(theta) * cotangent)
         else:
             parameter = cp.Parameter(self.theta.shape)
-            penalty = cp.norm1(parameter @ x)
+            penalty = cp.norm1(self._conic_rows(parameter, x))
             maps = (lambda theta: theta, lambda theta, cotangent: cotangent)
         lower_level = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(x - y) + self.beta * penalty))
         return ConicModel(lower_level, parameter, (y,), x, (self.y,), *maps)
+
+    def _conic_rows(self, parameter: Any, x: Any) -> Any:
+        """K x in CVXPY; on the pattern of a sparse W, K x = R (theta * C x) with fixed R and C."""
+        if not isinstance(self.parametrisation, Sparse):
+            return parameter @ x
+        import cvxpy as cp
+        from scipy.sparse import csr_array
+
+        rows, columns, count = self.parametrisation.rows, self.parametrisation.columns, len(self.theta)
+        adder = csr_array((np.ones(count), (rows, np.arange(count))), (self.parametrisation.w.shape[0], count))
+        return adder @ cp.multiply(parameter, x[columns])
 
 
 @dataclass(frozen=True, eq=False)

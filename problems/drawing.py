@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from problems.base import Array
-from problems.operators import FIXED_OPERATORS, OPERATORS
+from problems.operators import FIXED_OPERATORS, OPERATORS, SPARSE_OPERATORS
 from problems.signals import SIGNALS
 
 # c(operator, signal), printed by `dargmin tune-beta` (n = 64, sigma = 0.1, 20 signals). "denoising": the c of best PSNR,
@@ -55,14 +57,22 @@ FIXED_BETA_RULES = {("trained", "piecewise-constant"): (1.0, "training")}  # the
 
 
 def draw(
-    n: int, sigma: float, seed: int, operator: str, signal: str, batch: int | None, beta: float | None
-) -> tuple[Array, Array, Array, float]:
-    """(W, y, target, beta) from independent streams for operator, signals and noise, so that sigma moves nothing else."""
+    n: int, sigma: float, seed: int, operator: str, signal: str, batch: int | None, beta: float | None, sparse: bool = False
+) -> tuple[Any, Array, Array, float]:
+    """(W, y, target, beta) from independent streams for operator, signals and noise, so that sigma moves nothing else.
+
+    W is dense, or a scipy.sparse array of the same values.
+    """
     _check(n, sigma, operator, signal, batch)
+    operators: dict[str, Callable[[int, np.random.Generator], Any]] = dict(
+        SPARSE_OPERATORS if sparse else OPERATORS | FIXED_OPERATORS
+    )
+    if operator not in operators:
+        raise ValueError(f"a sparse W needs operator one of {', '.join(operators)}, got {operator!r}; take a dense theta")
     if beta is None:
         beta = default_beta(operator, signal, sigma)
     operator_rng, signal_rng, noise_rng = np.random.default_rng([seed, n]).spawn(3)
-    w = (OPERATORS | FIXED_OPERATORS)[operator](n, operator_rng)
+    w = operators[operator](n, operator_rng)
     target = SIGNALS[signal](batch or 1, n, signal_rng)
     y = target + sigma * noise_rng.standard_normal(target.shape)
     return (w, y, target, beta) if batch else (w, y[0], target[0], beta)

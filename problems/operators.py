@@ -1,13 +1,17 @@
-"""Analysis operators W of a drawn instance: name -> function of (n, rng) returning a dense (k, n) matrix."""
+"""Analysis operators W of a drawn instance: name -> function of (n, rng) returning a (k, n) matrix, dense or scipy.sparse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from problems.base import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SCALE = 0.1  # of "scaled-identity"
 
@@ -105,3 +109,31 @@ OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {
     "filters": filters,
 }
 FIXED_OPERATORS: dict[str, Callable[[int, np.random.Generator], Array]] = {"trained": trained}  # of one n each
+
+
+def _banded(n: int, taps: tuple[float, ...]) -> csr_array:
+    """(W x)_i = sum_j taps_j x_{i+j}, shape (n + 1 - len(taps), n)."""
+    from scipy.sparse import csr_array
+
+    rows, width = n + 1 - len(taps), len(taps)
+    indices = np.arange(rows)[:, None] + np.arange(width)
+    return csr_array((np.tile(taps, rows), indices.ravel(), np.arange(rows + 1) * width), (rows, n))
+
+
+def _circular_tv(n: int) -> csr_array:
+    from scipy.sparse import csr_array
+
+    rows, ones = np.arange(n), np.ones(n)
+    w = csr_array((np.append(-ones, ones), (np.tile(rows, 2), np.append(rows, (rows + 1) % n))), (n, n))
+    w.sum_duplicates()
+    return w
+
+
+# The same matrices as above, for sizes that no dense one reaches.
+SPARSE_OPERATORS: dict[str, Callable[[int, np.random.Generator], csr_array]] = {
+    "identity": lambda n, rng: _banded(n, (1.0,)),
+    "scaled-identity": lambda n, rng: _banded(n, (SCALE,)),
+    "tv": lambda n, rng: _banded(n, (-1.0, 1.0)),
+    "circular-tv": lambda n, rng: _circular_tv(n),
+    "second-differences": lambda n, rng: _banded(n, (1.0, -2.0, 1.0)),
+}

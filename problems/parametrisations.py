@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from array_api_compat import array_namespace, device
 
 from problems._arrays import local
 from problems.base import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+DENSE = 2**27  # entries, 1 GiB: the largest matrix that a sparse operator is written out as
 
 
 class Parametrisation(ABC):
@@ -27,7 +34,11 @@ class Parametrisation(ABC):
 
     @abstractmethod
     def matrix(self, theta: Any) -> Any:
-        """K(theta) as a (k, n) array of the caller's array library."""
+        """K(theta) as a (k, n) array of the caller's array library; MemoryError where a sparse one is too large for that."""
+
+    def sparse(self, theta: Array) -> csr_array | None:
+        """K(theta) as a (k, n) scipy.sparse array where it is sparse, else None."""
+        return None
 
     @abstractmethod
     def pullback(self, theta: Array, z: Array, v: Array) -> Array:
@@ -63,26 +74,135 @@ class Dense(Parametrisation):
 
 
 @dataclass(frozen=True, eq=False)
-class Weighted(Parametrisation):
-    """K(theta) = diag(exp theta) W with fixed W: theta are log-weights, one a row, shape (k,), or one for all, shape ()."""
+class Sparse(Parametrisation):
+    """theta = the nonzero values of W on the pattern of `w` (k, n), a canonical scipy.sparse CSR array, shape (nnz,).
 
-    w: Array
-    keeps_rank = True
+    (K x)_i is a sum over the places p of a row: theta[slot_ip] x[column_ip], gathered place by place, so that frameworks
+    differentiate it too. Time and memory are k times the longest row (for K^T z: n times the longest column).
+    """
+
+    w: csr_array
+    keeps_rank = False
+
+    def __post_init__(self) -> None:
+        if getattr(self.w, "format", None) != "csr" or not self.w.has_canonical_format:
+            raise ValueError(
+                "W must be a scipy.sparse CSR array with sorted indices and no duplicates; call W.tocsr().sum_duplicates()"
+            )
+
+    @cached_property
+    def columns(self) -> Array:
+        """The column of every value, (nnz,)."""
+        return np.asarray(self.w.indices, dtype=np.int64)
+
+    @cached_property
+    def rows(self) -> Array:
+        """The row of every value, (nnz,)."""
+        return np.repeat(np.arange(self.w.shape[0]), np.diff(self.w.indptr))
+
+    @cached_property
+    def _by_rows(self) -> list[tuple[Array, Array]]:
+        return _places(self.rows, self.columns, self.w.shape[0])
+
+    @cached_property
+    def _by_columns(self) -> list[tuple[Array, Array]]:
+        return _places(self.columns, self.rows, self.w.shape[1])
 
     def apply(self, theta: Any, x: Any) -> Any:
-        xp, w = local(theta, self.w)
-        return xp.exp(theta) * (x @ w.T)
+        return _gathered(theta, x, self._by_rows)
 
     def adjoint(self, theta: Any, z: Any) -> Any:
-        xp, w = local(theta, self.w)
-        return (xp.exp(theta) * z) @ w
+        return _gathered(theta, z, self._by_columns)
 
     def matrix(self, theta: Any) -> Any:
-        xp, w = local(theta, self.w)
-        return xp.exp(theta)[..., None] * w if theta.ndim else xp.exp(theta) * w
+        xp, (k, n) = array_namespace(theta), self.w.shape
+        if k * n > DENSE:
+            raise MemoryError(f"W of shape ({k}, {n}) must stay sparse: dense, it would take {8e-9 * k * n:.3g} GB")
+        return self.apply(theta, xp.eye(n, dtype=theta.dtype, device=device(theta))).T
+
+    def sparse(self, theta: Array) -> csr_array:
+        from scipy.sparse import csr_array
+
+        self.check(theta, self.w.shape[1])
+        return csr_array((theta, self.w.indices, self.w.indptr), self.w.shape)
 
     def pullback(self, theta: Array, z: Array, v: Array) -> Array:
-        rows = np.exp(theta) * z * (v @ self.w.T)
+        values = z[..., self.rows] * v[..., self.columns]
+        return values if values.ndim == 1 else values.sum(axis=0)
+
+    def check(self, theta: Array, n: int) -> None:
+        if self.w.shape[1] != n:
+            raise ValueError(f"W must have shape (k, n) with n = {n} as y has, got {self.w.shape}")
+        if theta.shape != (self.w.nnz,):
+            raise ValueError(f"theta (values of W) must have shape (nnz,) = ({self.w.nnz},), got {theta.shape}")
+
+
+def _places(groups: Array, partners: Array, count: int) -> list[tuple[Array, Array]]:
+    """For p = 0, 1, ...: (slot of the p-th value of every group, its partner); the slot is past the end where there is none."""
+    order = np.argsort(groups, kind="stable")
+    start = np.searchsorted(groups[order], np.arange(count + 1))
+    lengths = np.diff(start)
+    places = []
+    for p in range(lengths.max(initial=1)):
+        present = lengths > p
+        slots, others = np.full(count, len(groups)), np.zeros(count, dtype=np.int64)
+        slots[present] = order[start[:-1][present] + p]
+        others[present] = partners[slots[present]]
+        places.append((slots, others))
+    return places
+
+
+def _gathered(theta: Any, x: Any, places: list[tuple[Array, Array]]) -> Any:
+    """sum_p theta[slot_p] x[..., partner_p], with theta = 0 past its end."""
+    xp = array_namespace(theta)
+    values = xp.concat([theta, xp.zeros(1, dtype=theta.dtype, device=device(theta))])
+    terms = (xp.take(values, local(theta, s)[1]) * xp.take(x, local(theta, o)[1], axis=-1) for s, o in places)
+    return sum(terms)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Parametrisation):
+    """K(theta) = diag(exp theta) W, W fixed, dense or sparse CSR: theta are log-weights, (k,), or one for all rows, ()."""
+
+    w: Array | csr_array
+    keeps_rank = True
+
+    @cached_property
+    def fixed(self) -> Sparse | None:
+        """W as an operator in its values, where it is sparse."""
+        return None if isinstance(self.w, np.ndarray) else Sparse(self.w)
+
+    @property
+    def _entries(self) -> Array:
+        return np.asarray(self.w if self.fixed is None else self.w.data)
+
+    def apply(self, theta: Any, x: Any) -> Any:
+        return array_namespace(theta).exp(theta) * self._product(theta, x)
+
+    def _product(self, theta: Any, x: Any) -> Any:
+        """W x in the library of theta."""
+        w = local(theta, self._entries)[1]
+        return x @ w.T if self.fixed is None else self.fixed.apply(w, x)
+
+    def adjoint(self, theta: Any, z: Any) -> Any:
+        xp, w = local(theta, self._entries)
+        scaled = xp.exp(theta) * z
+        return scaled @ w if self.fixed is None else self.fixed.adjoint(w, scaled)
+
+    def matrix(self, theta: Any) -> Any:
+        xp, w = local(theta, self._entries)
+        w = w if self.fixed is None else self.fixed.matrix(w)
+        return xp.exp(theta)[..., None] * w if theta.ndim else xp.exp(theta) * w
+
+    def sparse(self, theta: Array) -> csr_array | None:
+        if self.fixed is None:
+            return None
+        self.check(theta, self.w.shape[1])
+        weights = np.exp(theta)
+        return self.fixed.sparse(self._entries * (weights[self.fixed.rows] if theta.ndim else weights))
+
+    def pullback(self, theta: Array, z: Array, v: Array) -> Array:
+        rows = np.exp(theta) * z * self._product(theta, v)
         rows = rows if rows.ndim == 1 else rows.sum(axis=0)
         return rows if theta.ndim else np.asarray(rows.sum())
 

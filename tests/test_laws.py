@@ -11,6 +11,7 @@ import pytest
 from _exact import by_bvls, relative
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from methods import METHODS, GradientMethod, to_numpy
 from methods._frameworks import FRAMEWORKS
@@ -18,7 +19,7 @@ from methods.blorc import Blorc
 from methods.finite_differences import DirectionalDifferences
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
-from problems import OPERATORS, THETAS, AnalysisL1, Dense, Parametrisation, Weighted
+from problems import OPERATORS, SPARSE_THETAS, THETAS, AnalysisL1, Dense, Parametrisation, Sparse, Weighted
 from problems.base import Array
 
 ROUNDING = 1e-13  # sums of at most forty products of numbers near 1
@@ -30,10 +31,12 @@ SIZE = st.integers(1, 6)
 
 
 def parametrised(kind: str, rng: np.random.Generator, k: int, n: int) -> tuple[Parametrisation, Array]:
-    w = rng.standard_normal((k, n))
-    if kind == "dense":
-        return Dense(), w
-    return Weighted(w), rng.standard_normal(k if kind == "row-weights" else ()) * 0.5
+    w: Any = rng.standard_normal((k, n))
+    if kind.startswith("sparse"):
+        w = csr_array(w * (rng.random((k, n)) < 0.5))
+    if kind in ("dense", "sparse"):
+        return (Dense(), w) if kind == "dense" else (Sparse(w), w.data)
+    return Weighted(w), rng.standard_normal(k if kind.endswith("row-weights") else ()) * 0.5
 
 
 def vectors(rng: np.random.Generator, k: int, n: int, batch: int | None) -> tuple[Array, Array]:
@@ -46,7 +49,7 @@ def vectors(rng: np.random.Generator, k: int, n: int, batch: int | None) -> tupl
     st.integers(1, 6),
     st.integers(1, 6),
     st.sampled_from([None, 1, 3]),
-    st.sampled_from(["dense", "row-weights", "weight"]),
+    st.sampled_from(THETAS + SPARSE_THETAS),
 )
 def test_apply_and_adjoint_are_adjoint_and_are_the_matrix(seed: int, k: int, n: int, batch: int | None, kind: str) -> None:
     rng = np.random.default_rng(seed)
@@ -62,7 +65,7 @@ def test_apply_and_adjoint_are_adjoint_and_are_the_matrix(seed: int, k: int, n: 
     st.integers(1, 6),
     st.integers(1, 6),
     st.sampled_from([None, 1, 3]),
-    st.sampled_from(["dense", "row-weights", "weight"]),
+    st.sampled_from(THETAS + SPARSE_THETAS),
 )
 def test_the_pullback_is_the_derivative(seed: int, k: int, n: int, batch: int | None, kind: str) -> None:
     rng = np.random.default_rng(seed)
@@ -76,7 +79,7 @@ def test_the_pullback_is_the_derivative(seed: int, k: int, n: int, batch: int | 
     assert float((pullback * direction).sum()) == pytest.approx(slope, abs=ROUNDING * 100)
 
 
-@pytest.mark.parametrize("kind", THETAS)
+@pytest.mark.parametrize("kind", THETAS + SPARSE_THETAS)
 @pytest.mark.parametrize("name", FRAMEWORKS)
 @settings(max_examples=5)
 @given(SEED)

@@ -10,18 +10,21 @@ from typing import Any, cast
 import numba
 from numba.core import config
 
-from problems import _cache
+from problems import _cache, _chain
 
 Function = Callable[..., Any]
 
+SOURCES = (_chain,)  # compiled too
+
 
 def _folder() -> str:
-    """A folder of the user's cache that changes with any source of this package.
+    """A folder of the user's cache that changes with any source of this package, and of what it compiles from another.
 
     numba itself looks at the file of a function alone, and would keep what was inlined from another.
     """
     root = _cache.folder("compiled")
-    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    paths = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(str(module.__file__)) for module in SOURCES)]
+    sources = b"".join(path.read_bytes() for path in paths)
     return str(root / hashlib.sha256(sources).hexdigest()[:16]) if root else ""
 
 
@@ -30,9 +33,18 @@ FOLDER = _folder()
 
 def compiled(function: Function) -> Function:
     """njit that releases the GIL, with sums reassociated so that they use vector registers; NaN and infinity are kept."""
+    return _made(function, {"reassoc", "contract"})
+
+
+def compiled_as_written(function: Function) -> Function:
+    """njit that releases the GIL and keeps the order of operations, for sums with compensation."""
+    return _made(function, set())
+
+
+def _made(function: Function, fastmath: set[str]) -> Function:
     before, config.CACHE_DIR = config.CACHE_DIR, FOLDER  # read when the function is decorated
     try:
-        made = numba.njit(cache=bool(FOLDER), nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
+        made = numba.njit(cache=bool(FOLDER), nogil=True, error_model="numpy", fastmath=fastmath)(function)
     finally:
         config.CACHE_DIR = before
     return cast(Function, made)

@@ -1,0 +1,179 @@
+"""Exact solution of the box dual for a sparse W of any pattern and its adjoint: one signal.
+
+Compiled coordinate descent on the rows finds most of the pattern, projected Newton steps with a sparse LU of W_F W_F^T find the
+rest: the dense route (methods/_exact/dual.py) with its tolerances, on sparse algebra. Dependent free rows are left open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from methods._exact.compiling import compiled
+from methods._exact.dual import ACCEPTED, BOUND, PIVOT, RELAXATION, ROUNDING, SHIFT, TOUCH
+from problems.base import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+SWEEPS = 100
+BETWEEN = 10  # sweeps after a Newton step that met the box
+NEWTONS = 100
+REFINED = 4  # refinements of a solution, at most
+
+
+@compiled
+def sweep(
+    start: Array, columns: Array, values: Array, lengths: Array, beta: float, omega: float, x: Array, z: Array, state: Array
+) -> int:
+    """z_i <- clip(z_i + omega w_i x / |w_i|^2), row after row; the number of rows whose state (-1, 0, 1 in the box) changed."""
+    changed = 0
+    for i in range(len(z)):
+        slope = 0.0
+        for p in range(start[i], start[i + 1]):
+            slope += values[p] * x[columns[p]]
+        if state[i] * slope > 0.0:
+            continue
+        new, now = z[i] + omega * slope / (lengths[i] * lengths[i]), 0
+        if new >= beta:
+            new, now = beta, 1
+        elif new <= -beta:
+            new, now = -beta, -1
+        move = new - z[i]
+        for p in range(start[i], start[i + 1]):
+            x[columns[p]] -= move * values[p]
+        z[i] = new
+        changed += now != state[i]
+        state[i] = now
+    return changed
+
+
+@dataclass
+class Rows:
+    """x = y - W^T z of one signal on the way to x*; state is the sign of z on bound rows and 0 on free ones."""
+
+    w: csr_array
+    y: Array
+    beta: float
+    x: Array = field(init=False)
+    z: Array = field(init=False)
+    state: Array = field(init=False)
+    iterations: int = 0
+
+    def __post_init__(self) -> None:
+        k = self.w.shape[0]
+        self.x, self.z, self.state = self.y.copy(), np.zeros(k), np.zeros(k, np.int8)
+        self.transposed = self.w.T.tocsr()
+        self.lengths = np.sqrt(self.w.multiply(self.w).sum(axis=1))
+        self.norm = float(np.linalg.norm(self.y))
+        self.free, self.rows, self.factor = np.zeros(0, np.int64), self.w[:0], _Factor(self.w[:0], self.lengths[:0])
+
+    def minimise(self) -> bool:
+        """Whether x* is reached with its pattern verified, clear of rounding."""
+        if not (0.0 < self.norm < np.inf and self.lengths.min() > 0.0 and self.lengths.max() < np.inf):
+            return False
+        for _ in range(SWEEPS):
+            self.iterations += 1
+            if not self._sweep():
+                break
+        refined = -1
+        for _ in range(NEWTONS):
+            self.iterations += 1
+            slopes = self.w @ self.x
+            wrong = self.state * slopes < 0.0
+            self.state[wrong] = 0
+            free = np.flatnonzero(self.state == 0)
+            if np.array_equal(free, self.free) and refined >= 0 and not self.factor.dependent:
+                residual = np.abs(slopes[free] / self.lengths[free]).max(initial=0.0)
+                if residual <= ROUNDING * self.norm or refined == REFINED:
+                    return self._verified(slopes)
+                refined += 1
+            else:
+                self.free, self.rows = free, self.w[free]
+                self.factor, refined = _Factor(self.rows, self.lengths[free]), 0
+            if not self._step(self.factor.solve(slopes[free])):
+                refined = -1
+                for _sweep in range(BETWEEN):
+                    self._sweep()
+        return False
+
+    def adjoint(self, g: Array) -> tuple[Array, Array] | None:
+        """(h, v): h = W_F^{+T} g on the free rows, v = g - W_F^T h; None where W_F v does not vanish to rounding."""
+        lifted, v, norm, transposed = np.zeros(len(self.free)), g, np.linalg.norm(g), self.rows.T.tocsr()
+        residual = self.rows @ v
+        for _ in range(REFINED):
+            lifted = lifted + self.factor.solve(residual)
+            v = g - transposed @ lifted
+            residual = self.rows @ v
+            if np.abs(residual / self.lengths[self.free]).max(initial=0.0) <= ROUNDING * norm:
+                break
+        if np.abs(residual / self.lengths[self.free]).max(initial=0.0) > ACCEPTED * norm:
+            return None
+        h = np.zeros(self.w.shape[0])
+        h[self.free] = lifted
+        return h, v
+
+    def _sweep(self) -> int:
+        w = self.w
+        return int(sweep(w.indptr, w.indices, w.data, self.lengths, self.beta, RELAXATION, self.x, self.z, self.state))
+
+    def _step(self, step: Array) -> bool:
+        """Move z_F by the step, whole if the box allows; else projected on the box, a quarter as long until |x| falls."""
+        z, beta = self.z[self.free], self.beta
+        inside = bool((np.abs(z + step) <= beta).all())
+        before, length = float(self.x @ self.x), 1.0
+        while True:
+            self.z[self.free] = np.clip(z + length * step, -beta, beta)
+            self.x = self.y - self.transposed @ self.z
+            if inside or float(self.x @ self.x) < before or length < 1e-3:
+                break
+            length *= 0.25
+        if not inside:
+            met = np.abs(self.z[self.free]) >= beta * (1 - BOUND)
+            rows = self.free[met]
+            self.state[rows] = np.sign(self.z[rows])
+            self.z[rows] = beta * self.state[rows]
+        return inside
+
+    def _verified(self, slopes: Array) -> bool:
+        """|z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding."""
+        scale, free = self.lengths * self.norm, self.state == 0
+        inner = (np.abs(self.z) <= self.beta * (1 - TOUCH)) & (np.abs(slopes) <= ACCEPTED * scale)
+        return bool(np.where(free, inner, self.state * slopes >= TOUCH * scale).all())
+
+
+class _Factor:
+    """A sparse LU of W_F W_F^T with rows of unit length, its diagonal raised where the rows are dependent or close to it."""
+
+    def __init__(self, rows: csr_array, lengths: Array) -> None:
+        from scipy.sparse import diags_array
+
+        self.lengths, self.dependent = lengths, False
+        if not len(lengths):
+            return
+        unit = diags_array(1.0 / lengths) @ rows
+        gram = (unit @ unit.T).tocsc()
+        found = _factored(gram)
+        if found is None:
+            self.dependent = True
+            found = _factored(gram + diags_array(np.full(len(lengths), SHIFT)), least=0.0)
+        self.lu = found
+
+    def solve(self, r: Array) -> Array:
+        if not len(self.lengths) or self.lu is None:
+            return np.zeros_like(r)
+        return np.asarray(self.lu.solve(r / self.lengths)) / self.lengths
+
+
+def _factored(gram: Any, least: float = PIVOT) -> Any:
+    """SuperLU of a symmetric positive definite matrix with unit diagonal; None where a pivot is not above `least`."""
+    from scipy.sparse.linalg import splu
+
+    options = {"SymmetricMode": True}
+    try:
+        lu = splu(gram.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+    except RuntimeError:  # a pivot is exactly zero
+        return None
+    return lu if lu.U.diagonal().min() > least else None
