@@ -13,6 +13,7 @@ from methods import METHODS, Chained, to_numpy
 from methods._exact import dual, linear
 from methods._exact.batch import BatchSolver
 from methods._exact.solver import HANDED, SignalSolver
+from methods._exact.work import sizes
 from methods.blorc import Blorc
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_warm import BlorcWarm
@@ -44,7 +45,7 @@ def status(problem: AnalysisL1) -> int:
 
 
 def _work(k: int, n: int) -> tuple[Array, Array]:
-    floats, integers = dual.sizes(k, n)
+    floats, integers = sizes(k, n)
     return np.empty(floats), np.empty(integers, np.int64)
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from methods._bounded import Exact, counted
 from methods._exact import dual
+from methods._exact.adjoint import adjoint
 from methods._exact.compiling import compiled
 from methods._exact.linear import extents
 from methods._exact.solver import SignalSolver, checked
+from methods._exact.work import FULL, PASSES, STEPS, sizes, views
 from problems.base import Array
 
 
@@ -20,11 +22,11 @@ from problems.base import Array
 def minimise_all(w: Array, y: Array, beta: float, warm: bool, floats: Array, integers: Array, status: Array) -> None:
     """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal, the extents are found once."""
     k, n = w.shape
-    head = dual.views(k, n, floats[0], integers[0])
+    head = views(k, n, floats[0], integers[0])
     full = extents(w, head.first, head.end, head.lengths)
     for b in range(len(y)):
-        s = dual.views(k, n, floats[b], integers[b])
-        s.first[:], s.end[:], s.lengths[:], s.counts[3] = head.first, head.end, head.lengths, full
+        s = views(k, n, floats[b], integers[b])
+        s.first[:], s.end[:], s.lengths[:], s.counts[FULL] = head.first, head.end, head.lengths, full
         status[b] = dual.search(w, y[b], beta, warm, s)
 
 
@@ -46,7 +48,7 @@ def restore_all(w: Array, y: Array, beta: float, z: Array, floats: Array, intege
 def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array) -> None:
     """h_b, v_b <- those of `adjoint` for g_b; status_b <- FAILED where it is not solved."""
     for b in range(len(g)):
-        if status[b] != dual.FAILED and not dual.adjoint(w, g[b], status[b], floats[b], integers[b], h[b], v[b]):
+        if status[b] != dual.FAILED and not adjoint(w, g[b], status[b], floats[b], integers[b], h[b], v[b]):
             status[b] = dual.FAILED
 
 
@@ -78,8 +80,8 @@ class BatchSolver:
 
     def _work(self, w: Array) -> tuple[Array, Array, Array]:
         """(floats, integers, status), one row a signal."""
-        (k, n), count = w.shape, len(self.y)
-        return np.empty((count, n + 4 * k + min(k, n) ** 2)), np.empty((count, 5 * k + 4), np.int64), np.empty(count, np.int64)
+        count, (floats, integers) = len(self.y), sizes(*w.shape)
+        return np.empty((count, floats)), np.empty((count, integers), np.int64), np.empty(count, np.int64)
 
     def share(self, work: Callable[[slice], None]) -> None:
         """Run the work on as many equal slices of the batch as there are threads; compiled code holds no lock."""
@@ -108,7 +110,7 @@ class Batch:
     @property
     def iterations(self) -> int:
         """Newton steps and sweeps of the signal that took most."""
-        return int((self._integers[:, -3] + self._integers[:, -2]).max())
+        return int((self._integers[:, STEPS - 4] + self._integers[:, PASSES - 4]).max())
 
     @property
     def doubt(self) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from methods._exact.compiling import compiled
-from methods._exact.dual import ACCEPTED, BOUND, PIVOT, RELAXATION, ROUNDING, SHIFT, TOUCH
+from methods._exact.dual import ACCEPTED, RELAXATION, TOUCH
+from methods._exact.steps import BOUND, PIVOT, ROUNDING, SHIFT
 from problems.base import Array
 
 if TYPE_CHECKING:

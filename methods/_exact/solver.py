@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from methods._bounded import Bounded, Exact
-from methods._exact import dual
+from methods._exact import adjoint, dual
+from methods._exact.work import PASSES, STEPS, sizes
 from problems import _box_dual
 from problems.base import Array
 
@@ -26,7 +27,8 @@ class SignalSolver:
         """`near`: the duals (k) of a W close by, to start from."""
         w = checked(w, self.y)
         k, n = w.shape
-        floats, integers = np.empty(n + 4 * k + min(k, n) ** 2), np.empty(5 * k + 4, np.int64)
+        floats_size, integers_size = sizes(k, n)
+        floats, integers = np.empty(floats_size), np.empty(integers_size, np.int64)
         if near is not None:
             dual.start(near, self.beta, floats[n : n + k], integers[2 * k : 3 * k])
         status = dual.minimise(w, self.y, self.beta, near is not None, floats, integers)
@@ -53,17 +55,17 @@ class _Compiled:
     @property
     def iterations(self) -> int:
         """Newton steps and sweeps."""
-        return int(self._integers[-3] + self._integers[-2])
+        return int(self._integers[STEPS - 4] + self._integers[PASSES - 4])
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, v = np.empty(self.z.shape), np.empty(self.x.shape)
-        if dual.adjoint(self._w, g, self._status, self._floats, self._integers, h, v):
+        if adjoint.adjoint(self._w, g, self._status, self._floats, self._integers, h, v):
             return h, v
         return self._solver.hand_over(self._w, self.z).adjoint(g)
 
     def gradient(self, g: Array) -> Array:
         out = np.empty(self._w.shape)
-        if dual.gradient(self._w, g, self._status, self._floats, self._integers, out):
+        if adjoint.gradient(self._w, g, self._status, self._floats, self._integers, out):
             return out
         return self._solver.hand_over(self._w, self.z).gradient(g)
 

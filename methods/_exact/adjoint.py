@@ -1,0 +1,62 @@
+"""The compiled adjoint of W -> x* at a solution of methods/_exact/dual.py, and the dense rank-2 gradient."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from methods._exact.compiling import compiled
+from methods._exact.dual import ACCEPTED, FACTORED, ZERO
+from methods._exact.linear import row_dot, rows_add, solve
+from methods._exact.steps import ROUNDING
+from methods._exact.work import FULL, M, triangle, views
+from problems.base import Array
+
+
+@compiled
+def adjoint(w: Array, g: Array, status: int, floats: Array, integers: Array, h: Array, v: Array) -> bool:
+    """h <- W_F^{+T} g (k), zero elsewhere; v <- g - W_F^T h (n); whether W_F v vanishes to rounding."""
+    k, n = w.shape
+    s = views(k, n, floats, integers)
+    if status == ZERO:
+        h[:], v[:] = 0.0, 0.0
+        return True
+    m = s.counts[M]
+    rows, step, u = s.rows[:m], s.step[:m], triangle(s)
+    first, end, lengths = s.first, s.end, s.lengths
+    norm, residual, lifted = math.sqrt(np.dot(g, g)), 0.0, np.zeros(m)
+    h[:], v[:] = 0.0, g
+    for _ in range(4):
+        residual = 0.0
+        for a in range(m):
+            i = rows[a]
+            step[a] = row_dot(w, i, first[i], end[i], v)
+            residual = max(residual, abs(step[a]) / lengths[i])
+        if residual <= ROUNDING * norm:
+            break
+        if status == FACTORED:
+            solve(u, s.reach, step)
+        else:
+            for a in range(m):
+                step[a] /= lengths[rows[a]] ** 2
+        lifted -= step
+        v[:] = g
+        rows_add(lifted, w, rows, first, end, s.counts[FULL] == 1, v)
+    for a in range(m):
+        h[rows[a]] = -lifted[a]
+    return residual <= ACCEPTED * norm
+
+
+@compiled
+def gradient(w: Array, g: Array, status: int, floats: Array, integers: Array, out: Array) -> bool:
+    """out <- -(z v^T + h x^T), shape (k, n); whether the adjoint is solved."""
+    k, n = w.shape
+    h, v = np.empty(k), np.empty(n)
+    solved = adjoint(w, g, status, floats, integers, h, v)
+    x, z = floats[:n], floats[n : n + k]
+    for i in range(k):
+        zi, hi = -z[i], -h[i]
+        for j in range(n):
+            out[i, j] = zi * v[j] + hi * x[j]
+    return solved

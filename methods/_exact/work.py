@@ -1,0 +1,58 @@
+"""The work arrays of one solve: what the functions of the compiled solver share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from methods._exact.compiling import compiled
+from problems.base import Array
+
+M, STEPS, PASSES, FULL = 0, 1, 2, 3  # places in `counts`: free rows, Newton steps, sweeps, whether all rows are full
+
+
+class Signal(NamedTuple):
+    """Views of the two work arrays, shared by the functions of one solve and by its adjoint."""
+
+    x: Array  # (n)
+    z: Array  # (k)
+    r: Array  # (k) W x
+    lengths: Array  # (k) |w_i|
+    step: Array  # (k)
+    u: Array  # (min(k, n)^2) the factor of W_F W_F^T, its first m^2 entries
+    first: Array  # (k) extents
+    end: Array
+    state: Array  # (k) the sign of a row at its bound, 0 for a free one
+    rows: Array  # (k) the free rows F, its first m entries
+    reach: Array  # (k) the skyline of u, its first m entries
+    counts: Array  # (4)
+
+
+def sizes(k: int, n: int) -> tuple[int, int]:
+    """(floats, integers) of the work arrays of a solve."""
+    return n + 4 * k + min(k, n) ** 2, 5 * k + 4
+
+
+@compiled
+def views(k: int, n: int, floats: Array, integers: Array) -> Signal:
+    a, b = n + k, 2 * k
+    return Signal(
+        floats[:n],
+        floats[n:a],
+        floats[a : a + k],
+        floats[a + k : a + b],
+        floats[a + b : a + b + k],
+        floats[a + b + k :],
+        integers[:k],
+        integers[k:b],
+        integers[b : b + k],
+        integers[b + k : 2 * b],
+        integers[2 * b : 2 * b + k],
+        integers[2 * b + k :],
+    )
+
+
+@compiled
+def triangle(s: Signal) -> Array:
+    """The work array of the factor, (m, m)."""
+    m = s.counts[0]
+    return s.u[: m * m].reshape(m, m)
