@@ -36,10 +36,10 @@ def is_sparse(problem: Problem) -> bool:
 def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
     """W (k, n) -> Exact for the signal or the batch of a problem."""
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver
+    from methods._exact.solver import SignalSolver, read_only
 
     assert isinstance(problem, BoxDual)
-    y, beta, keeps_rank = np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank
+    y, beta, keeps_rank = read_only(np.ascontiguousarray(problem.y)), float(problem.beta), problem.parametrisation.keeps_rank
     _compile(y.ndim)
     return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, threads)
 
@@ -58,11 +58,11 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Any], Adjoint]:
 def _compile(dimensions: int) -> None:
     """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver
+    from methods._exact.solver import SignalSolver, read_only
 
-    found = SignalSolver(np.ones(2), 1.0).solve(np.eye(2), np.zeros(2))
+    found = SignalSolver(read_only(np.ones(2)), 1.0).solve(np.eye(2), np.zeros(2))
     if dimensions > 1:
-        found = BatchSolver(np.ones((1, 2)), 1.0).solve(np.eye(2), np.zeros((1, 2)))
+        found = BatchSolver(read_only(np.ones((1, 2))), 1.0).solve(np.eye(2), np.zeros((1, 2)))
     found.gradient(found.x)
     found.adjoint(found.x)
 

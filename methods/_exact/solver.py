@@ -74,5 +74,11 @@ def checked(w: Array, y: Array) -> Array:
     """W as a contiguous float64 array; ValueError where it does not fit y."""
     if w.ndim != 2 or w.shape[1] != y.shape[-1]:
         raise ValueError(f"theta must have shape (k, n) with n = {y.shape[-1]} as y has, got {w.shape}")
-    w = np.ascontiguousarray(w, dtype=np.float64)
-    return w if w.flags.writeable else w.copy()  # numba would compile everything again for read-only arrays
+    return read_only(np.ascontiguousarray(w, dtype=np.float64))
+
+
+def read_only(a: Array) -> Array:
+    """A protected view: compiled code has a variant for either kind of array, so all callers agree on one."""
+    view = a.view()
+    view.flags.writeable = False
+    return view
