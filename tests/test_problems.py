@@ -80,7 +80,7 @@ def test_bad_data_are_named(changed: dict[str, Any], message: str) -> None:
 DRAW_REFUSED = [
     ({"operator": "tgv"}, "operator must be one of identity, scaled-identity, tv, .*, got 'tgv'"),
     ({"signal": "noise"}, "signal must be one of piecewise-constant, dct-sparse, image-patches, got 'noise'"),
-    ({"theta": "taps"}, "theta must be one of dense, row-weights, weight, got 'taps'"),
+    ({"theta": "taps"}, "theta must be one of dense, row-weights, weight, sparse, .*, got 'taps'"),
     ({"n": 20, "signal": "image-patches"}, "image-patches needs a square n such as 16, 36, 64, 144, got n = 20"),
     ({"n": 3}, "n must be at least 4, got 3"),
     ({"sigma": 0}, "sigma = 0 has no default beta; give beta"),
