@@ -142,10 +142,10 @@ def test_a_timed_theta_is_solved_too() -> None:
 def test_constant_signals_and_total_smoothing() -> None:
     flat = AnalysisL1(_tv(9).data, np.full(9, 0.1), np.zeros(9), 0.7, parametrisation=Sparse(_tv(9)))
     assert np.array_equal(blorc(flat).solution, flat.y)
-    smooth = replace(AnalysisL1.draw(n=5000, theta="sparse"), beta=1e6)
+    smooth = replace(AnalysisL1.draw(n=30_000, theta="sparse"), beta=1e6)
     found = blorc(smooth)
     np.testing.assert_allclose(found.solution, np.mean(smooth.y), rtol=1e-13)  # the mean of NumPy is the one in doubt
-    assert relative(found.grad, smooth.reference().grad) < CHAIN
+    assert relative(found.grad, smooth.reference().grad) < 1e-15  # one segment of n: the sums must be compensated
 
 
 # The chain proof
