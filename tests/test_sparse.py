@@ -142,10 +142,17 @@ def test_a_timed_theta_is_solved_too() -> None:
 def test_constant_signals_and_total_smoothing() -> None:
     flat = AnalysisL1(_tv(9).data, np.full(9, 0.1), np.zeros(9), 0.7, parametrisation=Sparse(_tv(9)))
     assert np.array_equal(blorc(flat).solution, flat.y)
-    smooth = replace(AnalysisL1.draw(n=5000, theta="sparse"), beta=1e6)
+    smooth = replace(AnalysisL1.draw(n=30_000, theta="sparse"), beta=1e6)
     found = blorc(smooth)
     np.testing.assert_allclose(found.solution, np.mean(smooth.y), rtol=1e-13)  # the mean of NumPy is the one in doubt
     assert relative(found.grad, smooth.reference().grad) < CHAIN
+
+
+def test_the_dual_of_a_long_segment_needs_compensated_sums() -> None:
+    drawn = AnalysisL1.draw(n=30_000, theta="sparse")
+    problem = replace(drawn, y=drawn.y + 10.0, beta=1e6)  # the rounding of a mean near 10, n times, is 1e-12 of z
+    z = SparseSolver(problem.y, problem.beta).solve(problem.parametrisation.sparse(problem.theta)).z
+    assert relative(z, _chain_proof.certify(problem).z[0]) < 1e-15
 
 
 # The chain proof

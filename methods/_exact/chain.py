@@ -28,14 +28,44 @@ def minimise(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, stat
     b, s, low, high = np.full(n - 1, beta), np.empty(n), np.empty(n), np.empty(n)
     if not pattern(a, c, b, y, state, s, low, high, np.empty(2 * n), np.empty(2 * n), np.empty(2 * n)):
         return FAILED
-    for i in range(len(a)):
+    for i in range(n - 1):
         z[i] = beta * state[i]
     first = 0
-    for i in range(len(y)):
-        if i == len(a) or state[i] != 0:
-            settle(a, c, y, first, i, x, z)
-            first = i + 1
+    for last in range(n):
+        if last == n - 1 or state[last] != 0:
+            before = c[first - 1] * z[first - 1] if first > 0 else 0.0
+            after = a[last] * z[last] if last < n - 1 else 0.0
+            settle(a, c, y, first, last, before, after, x, z)
+            first = last + 1
     return verified(a, c, beta, y, x, z, state)
+
+
+@compiled_as_written
+def adjoint(a: Array, c: Array, g: Array, state: Array, h: Array, v: Array) -> None:
+    """v <- P g (n), the part of g along t, segment by segment; h <- W_F^{+T} g (n - 1), zero on bound rows."""
+    first, n = 0, len(g)
+    h[:] = 0.0
+    for last in range(n):
+        if last == n - 1 or state[last] != 0:
+            settle(a, c, g, first, last, 0.0, 0.0, v, h)
+            first = last + 1
+
+
+@compiled_as_written
+def settle(a: Array, c: Array, y: Array, first: int, last: int, before: float, after: float, x: Array, z: Array) -> None:
+    """x and z with y = x + W^T z and W x = 0 on first <= j <= last, where W^T z is `before` at first and `after` at last from
+    the rows outside: x = t <t, y - W^T z> / <t, t> and c_j t_{j+1} z_j = before + sum_{i<=j} t_i (x_i - y_i).
+    """
+    mean, rest = multiple(a, c, y, first, last, before, after)
+    total, lost, t = before, 0.0, 1.0
+    for j in range(first, last):
+        x[j] = mean * t + rest * t
+        total, lost = add(total, lost, t * (mean * t))
+        total, lost = add(total, lost, -t * y[j])
+        lost += rest * t * t
+        t *= -(a[j] / c[j])
+        z[j] = (total + lost) / (c[j] * t)
+    x[last] = mean * t + rest * t
 
 
 @compiled_as_written
@@ -51,45 +81,6 @@ def multiple(a: Array, c: Array, y: Array, first: int, last: int, before: float,
     mean = (total + lost) / square
     high, low = product(mean, square)
     return mean, ((total - high) - low + lost) / square
-
-
-@compiled_as_written
-def settle(a: Array, c: Array, y: Array, first: int, last: int, x: Array, z: Array) -> None:
-    """x on a segment of zero rows between bound ones, and z on those rows: c_j t_{j+1} z_j = sum_{i<=j} t_i (x_i - q_i)."""
-    n = len(y)
-    before = c[first - 1] * z[first - 1] if first > 0 else 0.0
-    after = a[last] * z[last] if last < n - 1 else 0.0
-    mean, rest = multiple(a, c, y, first, last, before, after)
-    total, lost, t = before, 0.0, 1.0
-    for j in range(first, last + 1):
-        x[j] = mean * t + rest * t
-        if j == last:
-            break
-        total, lost = add(total, lost, t * (mean * t))
-        total, lost = add(total, lost, -t * y[j])
-        lost += rest * t * t
-        t *= -(a[j] / c[j])
-        z[j] = (total + lost) / (c[j] * t)
-
-
-@compiled_as_written
-def adjoint(a: Array, c: Array, g: Array, state: Array, h: Array, v: Array) -> None:
-    """v <- P g (n): the mean of g along t, segment by segment; h <- W_F^{+T} g (n - 1), zero on bound rows."""
-    first, n = 0, len(g)
-    h[:] = 0.0
-    for i in range(n):
-        if i == n - 1 or state[i] != 0:
-            mean, rest = multiple(a, c, g, first, i, 0.0, 0.0)
-            total, lost, t = 0.0, 0.0, 1.0
-            for j in range(first, i + 1):
-                v[j] = mean * t + rest * t
-                if j < i:
-                    total, lost = add(total, lost, t * (mean * t))
-                    total, lost = add(total, lost, -t * g[j])
-                    lost += rest * t * t
-                    t *= -(a[j] / c[j])
-                    h[j] = (total + lost) / (c[j] * t)
-            first = i + 1
 
 
 @compiled_as_written
