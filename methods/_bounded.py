@@ -93,7 +93,7 @@ class Bounded:
 class Stack:
     """The signals of a batch, one solution each."""
 
-    signals: Sequence[Exact]
+    signals: Sequence[Adjoint]
 
     @cached_property
     def x(self) -> Array:
@@ -106,10 +106,6 @@ class Stack:
     @property
     def iterations(self) -> int:
         return max(found.iterations for found in self.signals)
-
-    @property
-    def doubt(self) -> str:
-        return "; ".join(sorted({found.doubt for found in self.signals} - {""}))
 
     @property
     def note(self) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from methods import _blorc
-from methods._bounded import Bounded, Exact, Stack
+from methods._bounded import Adjoint, Bounded, Stack
 from methods.base import GradientMethod, Prepared
 from problems import BoxDual, Problem, _box_dual
 from problems.base import Array
@@ -35,7 +35,7 @@ class BlorcDaqp(GradientMethod):
         assert isinstance(problem, BoxDual)
         y, beta, keeps_rank = problem.y, problem.beta, problem.parametrisation.keeps_rank
 
-        def solve(w: Array) -> Exact:
+        def solve(w: Array) -> Adjoint:
             found = [Bounded(w, _box_dual.solve(w, signal, beta), keeps_rank) for signal in np.atleast_2d(y)]
             return found[0] if y.ndim == 1 else Stack(found)
 

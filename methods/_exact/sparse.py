@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods._bounded import Adjoint
+from methods._bounded import Adjoint, Stack
 from methods._exact import chain
 from methods._exact.compiling import compiled
 from methods._exact.rows import Rows
@@ -56,7 +56,7 @@ class SparseSolver:
             if found is not None:
                 return found
         signals = [_solved(w, y, self) for y in np.atleast_2d(self.y)]
-        return signals[0] if self.y.ndim == 1 else _Stacked(signals)
+        return signals[0] if self.y.ndim == 1 else Stack(signals)
 
 
 @dataclass(frozen=True)
@@ -112,33 +112,6 @@ class _General:
         if found is None:
             raise SolveError("the adjoint of W -> x* is not solved to rounding: the zero rows are ill-conditioned")
         return found
-
-
-@dataclass(frozen=True)
-class _Stacked:
-    """The solutions of the signals of a batch."""
-
-    signals: list[Adjoint]
-
-    @property
-    def x(self) -> Array:
-        return np.stack([found.x for found in self.signals])
-
-    @property
-    def z(self) -> Array:
-        return np.stack([found.z for found in self.signals])
-
-    @property
-    def iterations(self) -> int:
-        return max(found.iterations for found in self.signals)
-
-    @property
-    def note(self) -> str:
-        return next((found.note for found in self.signals if found.note), "")
-
-    def adjoint(self, g: Array) -> tuple[Array, Array]:
-        pairs = [found.adjoint(part) for found, part in zip(self.signals, g, strict=True)]
-        return np.stack([h for h, _ in pairs]), np.stack([v for _, v in pairs])
 
 
 def _solved(w: csr_array, y: Array, solver: SparseSolver) -> Adjoint:
