@@ -84,7 +84,8 @@ def default_beta(operator: str, signal: str, sigma: float) -> float:
         raise ValueError("sigma = 0 has no default beta; give beta")
     rules = BETA_RULES | FIXED_BETA_RULES
     if (operator, signal) not in rules:
-        raise ValueError(f"no default beta for operator {operator!r} with signal {signal!r}; give beta")
+        known = ", ".join(one for of, one in rules if of == operator)
+        raise ValueError(f"operator {operator!r} has a default beta with signal {known}, got {signal!r}; in Python, give beta")
     return rules[operator, signal][0] * sigma
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from results import Run
 
-COMMANDS = ("run", "report", "compare", "list", "check", "prove", "reproduce", "tune-beta", "doctor")
+COMMANDS = ("run", "report", "compare", "list", "check", "prove", "reproduce", "tune-beta", "train-operator", "doctor")
 
 
 def dargmin(*arguments: str) -> subprocess.CompletedProcess[str]:
