@@ -95,6 +95,8 @@ def test_a_wrong_shape_is_refused(bad: Array) -> None:
     for solver in (SignalSolver(np.ones(4), 0.1), BatchSolver(np.ones((2, 4)), 0.1)):
         with pytest.raises(ValueError, match=r"theta must have shape \(k, n\) with n = 4"):
             solver.solve(bad)
+        with pytest.raises(ValueError, match=r"theta must have at least one row, got shape \(0, 4\)"):
+            solver.solve(np.ones((0, 4)))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))

@@ -33,14 +33,14 @@ from problems.base import Array
 
 FAILED, FACTORED, ORTHOGONAL, ZERO = 0, 1, 2, 3
 
-ACCEPTED = 1e-11  # the same, above which it is not accepted
+ACCEPTED = 1e-11  # residual of a free row, by share of |w_i| |y|, above which a solution is not accepted
 TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
-CONTRACTION = 1e-12  # of the second sweep against the first: the rows are orthogonal
-STALLED = 1e-12  # residual at which steps with that shift have arrived
-SWEEPS = 12
+CONTRACTION = 1e-12  # of the second sweep against the first, below which the rows are orthogonal
+STALLED = 1e-12  # residual at which steps with shifted factors have arrived
+SWEEPS = 12  # of coordinate descent at the start, with this relaxation; tuned over twelve operator families
 RELAXATION = 1.4
 BETWEEN = 5  # sweeps after a Newton step that met the box
-NEWTONS = 12
+NEWTONS = 12  # projected steps, before the active set takes over
 CLIPS, ROOM = 50, 0.98  # clippings to that share of the box in search of a dual inside it
 WORST, NONE = 0.999, 2.0  # shares of the strongest pull from which on rows are freed: the worst alone, none
 ROUNDS = 4  # steps of the active set a row, at most

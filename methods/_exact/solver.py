@@ -74,6 +74,8 @@ def checked(w: Array, y: Array) -> Array:
     """W as a contiguous float64 array; ValueError where it does not fit y."""
     if w.ndim != 2 or w.shape[1] != y.shape[-1]:
         raise ValueError(f"theta must have shape (k, n) with n = {y.shape[-1]} as y has, got {w.shape}")
+    if not len(w):
+        raise ValueError(f"theta must have at least one row, got shape {w.shape}")
     return read_only(np.ascontiguousarray(w, dtype=np.float64))
 
 
