@@ -58,7 +58,7 @@ def context(threads: int, preload: Iterable[str] = ()) -> Any:
 
 
 class Handle:
-    """One living worker; started when first asked, and again after it was lost. `generation` counts the starts."""
+    """One living worker; started when first asked, and again after it was lost. `generation` counts the losses."""
 
     def __init__(self, spawn: Any, settings: Settings, limits: Limits) -> None:
         self._spawn = spawn
@@ -69,7 +69,6 @@ class Handle:
         self._connection: Any = None
         self._mark = 0
         self.generation = 0
-        self._mark = 0
 
     def ask(self, request: str, *arguments: Any) -> dict[str, Any]:
         """The worker's answer; Lost where a call outlasts its limit, memory runs out or the process ends."""
@@ -108,6 +107,7 @@ class Handle:
         self._process.join()
         self._connection.close()
         self._process = None
+        self.generation += 1
 
     def close(self) -> None:
         """Stop for good."""
@@ -119,7 +119,6 @@ class Handle:
         self._process = self._spawn.Process(target=worker.main, args=(other, self._settings), daemon=True)
         self._process.start()
         other.close()
-        self.generation += 1
         try:
             self._await("ready", START_TIMEOUT_S)
         except EOFError:

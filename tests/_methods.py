@@ -49,6 +49,17 @@ class Sleeps(_Misbehaving):
 
 
 @dataclass(frozen=True)
+class Dawdles(_Misbehaving):
+    """One method with two settings, of which one takes too long."""
+
+    name: ClassVar[str] = "dawdles"
+    seconds: float = 0.0
+
+    def act(self) -> None:
+        time.sleep(self.seconds)
+
+
+@dataclass(frozen=True)
 class Crashes(_Misbehaving):
     name: ClassVar[str] = "crashes"
 
@@ -113,6 +124,7 @@ class Refuses(_Misbehaving):
         return "refuses on purpose"
 
 
+TWO_SETTINGS = (Dawdles(), Dawdles(seconds=60.0))
 ALL = (
     Sleeps(), Crashes(), Devours(), Raises(), ReturnsNaN(), WrongShape(), Promises(), Absent(), Refuses(),
 )  # fmt: skip

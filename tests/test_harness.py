@@ -117,6 +117,15 @@ def test_status(failures: Run, label: str) -> None:
     assert all(rows["reason"].astype(bool) | (rows["status"] == "ok"))
 
 
+def test_a_setting_that_costs_its_method_the_worker_costs_no_other_setting_its_row(tmp_path: Path) -> None:
+    source = f"{HERE / '_methods.py'}:TWO_SETTINGS"
+    done = dargmin("run", "--n", "16", "--method", source, "--timeout", "2", "--no-report", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    rows = Run.open(tmp_path / "run").frame().set_index("label")
+    assert rows.status.to_dict() == {"dawdles": "ok", "dawdles(seconds=60)": "timeout"}
+    assert rows.total_s["dawdles"] > 0
+
+
 def test_every_planned_cell_has_one_row(failures: Run) -> None:
     frame = failures.frame()
     assert len(frame) == len(failures.cells) == 2 * len(EXPECTED)
