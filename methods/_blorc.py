@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods._bounded import Adjoint
+from methods._bounded import Adjoint, read_only
 from methods.base import Gradient, Split
 from problems import BoxDual, Dense, Problem
 from problems.base import Array
@@ -36,7 +36,7 @@ def is_sparse(problem: Problem) -> bool:
 def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
     """W (k, n) -> Exact for the signal or the batch of a problem."""
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver, read_only
+    from methods._exact.solver import SignalSolver
 
     assert isinstance(problem, BoxDual)
     y, beta, keeps_rank = read_only(np.ascontiguousarray(problem.y)), float(problem.beta), problem.parametrisation.keeps_rank
@@ -58,7 +58,7 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Any], Adjoint]:
 def _compile(dimensions: int) -> None:
     """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver, read_only
+    from methods._exact.solver import SignalSolver
 
     found = SignalSolver(read_only(np.ones(2)), 1.0).solve(np.eye(2), np.zeros(2))
     if dimensions > 1:

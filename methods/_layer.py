@@ -40,12 +40,6 @@ def check_values(w: Array, y: Array, beta: float) -> None:
             raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(a))} NaN or infinite entries")
 
 
-def read_only(a: Array) -> Array:
-    """a, protected: compiled code has a variant for either, so that all callers should agree on one."""
-    a.flags.writeable = False
-    return a
-
-
 def warn_at_kink(found: Exact) -> None:
     if found.doubt:
         warnings.warn(f"x* may have no gradient here: {found.doubt}", KinkWarning, stacklevel=2)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, read_only, warn_at_kink
+from methods._bounded import read_only
+from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
 from problems.base import Array
 
 _WORD = np.uint32  # half of a float64 or int64

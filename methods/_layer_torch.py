@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, read_only, warn_at_kink
+from methods._bounded import read_only
+from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
 from problems.base import Array
 
 if TYPE_CHECKING:

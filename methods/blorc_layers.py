@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _layer_jax, _layer_torch
+from methods import _blorc, _layer_jax, _layer_torch
 from methods._autodiff import differentiate
 from methods._frameworks import synchronise
 from methods._layer import KinkWarning
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import BoxDual, Problem
+from problems import Problem
 from problems.base import Array
 
 _SOLUTIONS = {"torch": _layer_torch.solution, "jax": _layer_jax.solution}
@@ -30,7 +30,7 @@ class BlorcLayer(GradientMethod):
 
     family: ClassVar[str] = "closed form"
     identity: ClassVar[tuple[str, ...]] = ("framework",)
-    citation: ClassVar[str] = "Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, in rank-2 form"
+    citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = "AD through x = layer(W, y) with dQ/dW = -(z v' + h x*'), v = P g, h = W0^{+T} g"
 
     framework: str = "torch"
@@ -44,7 +44,7 @@ class BlorcLayer(GradientMethod):
         return (self.framework, "numba")
 
     def unsupported(self, problem: Problem) -> str | None:
-        return None if isinstance(problem, BoxDual) else "needs the structure BoxDual"
+        return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         steps = differentiate(self.framework, problem, self._solution, lambda theta: ())
@@ -61,8 +61,7 @@ class BlorcLayer(GradientMethod):
         return _SOLUTIONS[self.framework](problem.parametrisation.matrix(theta), problem.y, problem.beta)
 
     def promise(self, problem: Problem) -> float | None:
-        # Rounding of a direct method: about 1e-16 times cond(W0), refined; cond(W0) stays below 1e3 on drawn instances.
-        return 1e-10
+        return _blorc.PROMISE
 
 
 @contextlib.contextmanager

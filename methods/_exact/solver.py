@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from methods._bounded import Bounded, Exact
+from methods._bounded import Bounded, Exact, read_only
 from methods._exact import adjoint, dual
 from methods._exact.work import PASSES, STEPS, sizes
 from problems import _box_dual
@@ -77,10 +77,3 @@ def checked(w: Array, y: Array) -> Array:
     if not len(w):
         raise ValueError(f"theta must have at least one row, got shape {w.shape}")
     return read_only(np.ascontiguousarray(w, dtype=np.float64))
-
-
-def read_only(a: Array) -> Array:
-    """A protected view: compiled code has a variant for either kind of array, so all callers agree on one."""
-    view = a.view()
-    view.flags.writeable = False
-    return view
