@@ -9,6 +9,7 @@ import numpy as np
 
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import BoxDual, Dense, Problem, Splitting
+from problems.algorithms import algorithm
 from problems.base import Array
 
 
@@ -37,7 +38,7 @@ class BlorcPaper(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual) and isinstance(problem, Splitting)
-        admm = problem.algorithm("admm")
+        admm = algorithm("admm", problem)
         beta, signals = problem.beta, np.atleast_2d(problem.y)
 
         def forward(w: Array) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ from methods._autodiff import differentiate
 from methods._frameworks import FRAMEWORKS
 from methods.base import GradientMethod, Prepared
 from problems import Problem, Splitting
+from problems.algorithms import algorithm
 
 
 @dataclass(frozen=True)
@@ -40,21 +41,21 @@ class Unrolled(GradientMethod):
         if not isinstance(problem, Splitting):
             return "needs the structure Splitting"
         try:
-            problem.algorithm(self.scheme)
+            algorithm(self.scheme, problem)
         except (TypeError, ValueError) as refusal:
             return str(refusal)
         return None
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, Splitting)
-        start = problem.algorithm(self.scheme).init
+        start = algorithm(self.scheme, problem).init
         return differentiate(self.framework, problem, self._solution, start, self.iterations)
 
     def _solution(self, problem: Splitting, theta: Any, start: Any) -> Any:
-        algorithm = problem.algorithm(self.scheme)
-        shared = algorithm.shared(start, theta)
-        v = FRAMEWORKS[self.framework].iterate(lambda v: algorithm.step(v, theta, shared), start, self.iterations)
-        return algorithm.read(v, theta, shared)
+        scheme = algorithm(self.scheme, problem)
+        shared = scheme.shared(start, theta)
+        v = FRAMEWORKS[self.framework].iterate(lambda v: scheme.step(v, theta, shared), start, self.iterations)
+        return scheme.read(v, theta, shared)
 
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, iterations=count) for count in (10, 30, 100, 300, 1000, 3000))

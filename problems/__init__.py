@@ -11,8 +11,8 @@ from problems.base import (
     Reference,
     Smoothable,
     SolveError,
-    Splitting,
 )
+from problems.forms import Form, Splitting, Term
 from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
@@ -32,6 +32,7 @@ __all__ = [
     "ConicProgram",
     "Dense",
     "Energy",
+    "Form",
     "Parametrisation",
     "PartlySmooth",
     "Problem",
@@ -40,5 +41,6 @@ __all__ = [
     "SolveError",
     "Sparse",
     "Splitting",
+    "Term",
     "Weighted",
 ]

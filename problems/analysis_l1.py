@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -22,12 +22,10 @@ from problems.base import (
     Problem,
     Reference,
     Smoothable,
-    Splitting,
 )
+from problems.forms import Distance, Dual, Form, Splitting, Term
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
-
-if TYPE_CHECKING:
-    from problems.algorithms.base import Algorithm
+from problems.penalties import L1, Box
 
 THETAS = ("dense", "row-weights", "weight")
 LARGEST = 2**20  # entries of a sparse K(theta) that is solved by dense algebra
@@ -167,12 +165,26 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
     def smoothed(self, eps: float) -> Energy:
         return SmoothedAnalysisL1(self, eps)
 
-    def algorithm(self, name: str) -> Algorithm:
-        from problems.algorithms import ALGORITHMS
+    def forms(self) -> tuple[Form, ...]:
+        k, y, (*batch, _) = self.parametrisation, self.y, self.y.shape
+        rows = k.rows_of(self.theta)
+        primal = Form("primal", Distance(y), (Term(L1(), k, self._beta),), y.shape)
+        dual = Form("dual", Dual(k, y), (Term(Box(), None, self._beta),), (*batch, rows), self._read, self._dual_solution)
+        return primal, dual
 
-        if name not in ALGORITHMS:
-            raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {name!r}")
-        return ALGORITHMS[name](self)
+    def _beta(self, theta: Any) -> Any:
+        return self.beta
+
+    def _read(self, theta: Any) -> Callable[[Any], Any]:
+        """x = y - K(theta)^T z of a dual z."""
+        y = local(theta, self.y)[1]
+        return lambda z: y - self.parametrisation.adjoint(theta, z)
+
+    def _dual_solution(self, theta: Array) -> Array:
+        w = self.parametrisation.matrix(theta)
+        if self.y.ndim == 1:
+            return _box_dual.solve(w, self.y, self.beta).z
+        return np.stack([_box_dual.solve(w, y, self.beta).z for y in self.y])
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from problems.algorithms.base import Algorithm
     from problems.parametrisations import Parametrisation
 
 Array = NDArray[Any]  # float64 wherever a problem or method hands it out
@@ -138,14 +137,6 @@ class BoxDual(ABC):
     y: Array
     beta: float
     parametrisation: Parametrisation
-
-
-class Splitting(ABC):
-    """A lower level that first-order algorithms solve."""
-
-    @abstractmethod
-    def algorithm(self, name: str) -> Algorithm:
-        """The algorithm of that name on this problem; ValueError with the reason where it does not solve it."""
 
 
 @dataclass(frozen=True)

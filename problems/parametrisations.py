@@ -25,6 +25,10 @@ class Parametrisation(ABC):
     keeps_rank: bool  # rank of any subset of rows constant in theta: then rank deficiency is no kink
 
     @abstractmethod
+    def rows_of(self, theta: Any) -> int:
+        """k, the number of rows."""
+
+    @abstractmethod
     def apply(self, theta: Any, x: Any) -> Any:
         """K(theta) x, shape (k,) or (batch, k), in the caller's array library."""
 
@@ -40,6 +44,14 @@ class Parametrisation(ABC):
         """K(theta) as a (k, n) scipy.sparse array where it is sparse, else None."""
         return None
 
+    def square_norm(self, theta: Array) -> float:
+        """|K(theta)|_2^2, theta in NumPy; of a sparse K the bound |K|_1 |K|_inf."""
+        rows = self.sparse(theta)
+        if rows is None:
+            return float(np.linalg.norm(self.matrix(theta), 2) ** 2)
+        sizes = abs(rows)
+        return float(sizes.sum(axis=0).max() * sizes.sum(axis=1).max())
+
     @abstractmethod
     def pullback(self, theta: Array, z: Array, v: Array) -> Array:
         """d<z, K(theta) v>/dtheta with z and v held fixed, summed over the batch, in the shape of theta."""
@@ -54,6 +66,9 @@ class Dense(Parametrisation):
     """theta = W itself, shape (k, n)."""
 
     keeps_rank = False
+
+    def rows_of(self, theta: Any) -> int:
+        return int(theta.shape[0])
 
     def apply(self, theta: Any, x: Any) -> Any:
         return x @ theta.T
@@ -107,6 +122,9 @@ class Sparse(Parametrisation):
     @cached_property
     def _by_columns(self) -> list[tuple[Array, Array]]:
         return _places(self.columns, self.rows, self.w.shape[1])
+
+    def rows_of(self, theta: Any) -> int:
+        return int(self.w.shape[0])
 
     def apply(self, theta: Any, x: Any) -> Any:
         return _gathered(theta, x, self._by_rows)
@@ -175,6 +193,9 @@ class Weighted(Parametrisation):
     @property
     def _entries(self) -> Array:
         return np.asarray(self.w if self.fixed is None else self.w.data)
+
+    def rows_of(self, theta: Any) -> int:
+        return int(self.w.shape[0])
 
     def apply(self, theta: Any, x: Any) -> Any:
         return array_namespace(theta).exp(theta) * self._product(theta, x)

@@ -17,6 +17,7 @@ from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.unrolled import Unrolled
 from problems import OPERATORS, THETAS, AnalysisL1, Problem
+from problems.algorithms import algorithm
 
 
 @dataclass(frozen=True)
@@ -192,14 +193,14 @@ def test_directional_differences_give_the_slope_along_a_drawn_unit_direction() -
 @pytest.mark.parametrize("framework", ["torch", "jax"])
 def test_unrolling_takes_the_iterations_it_is_told_to(scheme: str, framework: str) -> None:
     problem = drawn("random", batch=2)
-    algorithm = problem.algorithm(scheme)
-    v = algorithm.init(problem.theta)
-    shared = algorithm.shared(v, problem.theta)
+    steps = algorithm(scheme, problem)
+    v = steps.init(problem.theta)
+    shared = steps.shared(v, problem.theta)
     for _ in range(3):
-        v = algorithm.step(v, problem.theta, shared)
+        v = steps.step(v, problem.theta, shared)
     result = Unrolled(scheme, framework, iterations=3).prepare(problem)(problem.theta)
     assert result.iterations == 3
-    np.testing.assert_allclose(result.solution, algorithm.read(v, problem.theta, shared), atol=1e-14)  # rounding
+    np.testing.assert_allclose(result.solution, steps.read(v, problem.theta, shared), atol=1e-14)  # rounding
     assert relative(np.asarray(result.solution), problem.reference().solution) > 1e-6  # and three are not enough
 
 

@@ -1,21 +1,26 @@
-"""First-order algorithms; ALGORITHMS maps a name to what makes it for a problem."""
+"""First-order algorithms, one file each; ALGORITHMS is the tuple of all, `algorithm` makes one for a problem."""
 
-from collections.abc import Callable
-from functools import partial
-
-from problems.algorithms.admm import ADMM
+from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm
-from problems.algorithms.dual_fista import DualFISTA
-from problems.algorithms.dual_ista import DualISTA
-from problems.base import BoxDual
+from problems.algorithms.fista import FISTA
+from problems.algorithms.ista import ISTA
+from problems.forms import Splitting
 
-STIFF = 100.0  # the penalty of "admm-stiff": ten times that of "admm"
+ALGORITHMS: tuple[type[Algorithm], ...] = (ISTA, FISTA, ADMM, StiffADMM)
 
-ALGORITHMS: dict[str, Callable[[BoxDual], Algorithm]] = {
-    DualISTA.name: DualISTA,
-    DualFISTA.name: DualFISTA,
-    ADMM.name: ADMM,
-    "admm-stiff": partial(ADMM, penalty=STIFF),
-}
 
-__all__ = ["ADMM", "ALGORITHMS", "Algorithm", "DualFISTA", "DualISTA"]
+def algorithm(name: str, problem: Splitting) -> Algorithm:
+    """The algorithm of that name on the first form of the problem that it solves.
+
+    ValueError: there is none of that name; TypeError: it solves no form of the problem, with the reason.
+    """
+    found = next((kind for kind in ALGORITHMS if kind.name == name), None)
+    if found is None:
+        raise ValueError(f"algorithm must be one of {', '.join(kind.name for kind in ALGORITHMS)}, got {name!r}")
+    form = next((form for form in problem.forms() if found.accepts(form)), None)
+    if form is None:
+        raise TypeError(f"{name} needs {found.needs}")
+    return found(form)
+
+
+__all__ = ["ADMM", "ALGORITHMS", "FISTA", "ISTA", "Algorithm", "StiffADMM", "algorithm"]

@@ -5,20 +5,35 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
+
+from problems.base import Array
+from problems.forms import Form
+
 
 class Algorithm(ABC):
-    """v -> step(v, theta) with a fixed point v*, and x* = read(v*, theta); v need not be x, and may be a tuple of arrays.
+    """v -> step(v, theta) with a fixed point v*, and x* = read(v*, theta); v is a tuple of arrays, and its first entry moves x.
 
     The arrays of `init` are constants of the differentiation; `shared` is differentiated like every other function of
-    theta. A constructor refuses a problem that the algorithm does not solve with a TypeError.
+    theta. `exact`: whether x* is the solution of the form, or of an approximation (a penalty method).
     """
 
     name: ClassVar[str]
     citation: ClassVar[str]
     formula: ClassVar[str]
+    needs: ClassVar[str]  # what `accepts` asks of a form, as a refusal words it
+    exact: ClassVar[bool] = True
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, form: Form) -> bool:
+        """Whether the algorithm solves problems of this form."""
 
     @abstractmethod
-    def init(self, theta: Any) -> Any:
+    def init(self, theta: Array) -> Any:
         """The starting point with the step lengths, from theta as NumPy; a tuple of NumPy arrays."""
 
     def shared(self, start: Any, theta: Any) -> Any:
@@ -32,3 +47,8 @@ class Algorithm(ABC):
     @abstractmethod
     def read(self, v: Any, theta: Any, shared: Any) -> Any:
         """The primal iterate x of the state v."""
+
+
+def step_length(lipschitz: float) -> Array:
+    """1 / L, and 1 where the gradient is constant."""
+    return np.asarray(1 / lipschitz if lipschitz else 1.0)
