@@ -42,7 +42,7 @@ def main() -> None:
 @app.command()
 def run(
     preset: Annotated[str | None, typer.Option(help="smoke, default, paper, families, full, speed or scaling")] = None,
-    problem: Annotated[str | None, typer.Option(help="the problem; AnalysisL1")] = None,
+    problem: Annotated[Names, typer.Option(help="problem; repeat for several; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
     theta: Annotated[str | None, typer.Option(help="dense, row-weights, weight; sparse, sparse-row-weights, ...")] = None,
@@ -68,7 +68,7 @@ def run(
     from harness import commands
 
     axes = {
-        "problem": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma,
+        "problems": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma,
         "seeds": seeds, "batch": batch, "knobs": knobs,
     }  # fmt: skip
     given = {name: value for name, value in axes.items() if value is not None and value != []}

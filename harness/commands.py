@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,9 +17,9 @@ from harness import environment
 from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts
-from harness.sweeps import Sweep, plan
+from harness.sweeps import Sweep, ensemble, plan
 from methods import YARDSTICKS
-from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
+from problems import Ensemble
 from results import Planned, Run, RunError
 
 
@@ -95,7 +95,7 @@ def _measure(made: Run, options: Options) -> Path:
         task = progress.add_task("measuring", total=len(made.cells), completed=0)
 
         def on_cell(cell: Planned) -> None:
-            progress.update(task, advance=1, description=f"{cell.operator} n={cell.n}")
+            progress.update(task, advance=1, description=f"{_where(cell)} n={cell.n}")
 
         with Runner(made, options, on_cell) as runner:
             progress.update(task, completed=runner.finished_cells())
@@ -131,24 +131,36 @@ def _sweeps(request: Request) -> tuple[Sweep, ...]:
     """The preset with the given axes in place of its own; without a preset, one sweep of the given axes."""
     if request.preset is not None and request.preset not in PRESETS:
         raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {request.preset!r}")
-    axes = read_axes(request.axes)
-    base = PRESETS[request.preset or "default"] if request.preset or not request.axes else (Sweep(),)
-    return tuple(replace(sweep, **axes) for sweep in base)
+    names = request.axes.get("problems") or ()
+    chosen = [ensemble(name) for name in names]
+    if request.preset or not request.axes:
+        base = PRESETS[request.preset or "default"]
+        if not (kept := tuple(sweep for sweep in base if not names or sweep.problem in names)):
+            raise ValueError(f"preset {request.preset} has no {' or '.join(names)}; leave --preset out")
+        base = kept
+    else:
+        base = tuple(Sweep(one.name) for one in chosen) or (Sweep(),)
+    return tuple(replace(sweep, **read_axes(request.axes, ensemble(sweep.problem))) for sweep in base)
 
 
-def read_axes(axes: dict[str, Any]) -> dict[str, Any]:
-    """The axes of a Sweep from the text of the options; ValueError names the option."""
-    problems = [problem.__name__ for problem in PROBLEMS]
-    _among("--problem", axes.get("problem", problems[0]), problems)
-    _among("--theta", str(axes.get("theta", "dense")), THETAS + SPARSE_THETAS)
+def read_axes(axes: dict[str, Any], problem: Ensemble) -> dict[str, Any]:
+    """The axes of a Sweep of one problem from the text of the options; ValueError names the option."""
+    _among("--theta", str(axes.get("theta", problem.thetas[0])), problem.thetas)
     _among("--knobs", axes.get("knobs", "default"), ("default", "all"))
     for name in axes.get("operators", ()):
-        _among("--operator", name, OPERATORS | FIXED_OPERATORS)
+        _among("--operator", name, problem.operators or _absent("--operator", problem))
     for name in axes.get("signals", ()):
-        _among("--signal", name, SIGNALS)
+        _among("--signal", name, problem.signals or _absent("--signal", problem))
+    for option, has in (("sigma", problem.noise), ("batch", problem.batches)):
+        if option in axes and not has:
+            _absent(f"--{option}", problem)
     readers: dict[str, Callable[[str, str], Any]] = {"n": _integers, "sigma": _levels, "seeds": _seeds, "batch": _integers}
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in axes.items() if name != "problem"}
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in axes.items() if name != "problems"}
     return {name: readers[name](name, str(value)) if name in readers else value for name, value in lists.items()}
+
+
+def _absent(option: str, problem: Ensemble) -> NoReturn:
+    raise ValueError(f"{option} does not exist for {problem.name}; leave it out")
 
 
 def _among(option: str, value: str, known: Any) -> None:
@@ -193,12 +205,17 @@ def _print_plan(cells: tuple[Planned, ...], options: Options) -> None:
     estimate = sum(map(_seconds(options), cells)) + 15
     settings = f"{_count(len({c.label for c in cells}), 'setting')} of {_count(len({c.method for c in cells}), 'method')}"
     console.print(f"plan: {_count(len(cells), 'cell')} in {_count(blocks, 'block')}, {settings}")
-    counts = Counter((cell.measure, cell.operator, cell.n) for cell in cells)
-    for (measure, operator, n), count in sorted(counts.items()):
-        console.print(f"  {measure:6} {operator:15} n = {n:<5} {_count(count, 'cell')}")
+    counts = Counter((cell.measure, _where(cell), cell.n) for cell in cells)
+    for (measure, where, n), count in sorted(counts.items()):
+        console.print(f"  {measure:6} {where:24} n = {n:<5} {_count(count, 'cell')}")
     console.print(
         f"estimate: about {max(1, round(estimate / 60))} min on an idle machine with one call at most {options.timeout_s:g} s"
     )
+
+
+def _where(cell: Planned) -> str:
+    """The operator; of another problem than the usual one its name, too."""
+    return " ".join(name for name in (cell.problem if cell.problem != Sweep.problem else "", cell.operator) if name)
 
 
 def _count(number: int, noun: str) -> str:

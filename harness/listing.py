@@ -17,7 +17,7 @@ def show(sources: tuple[str, ...]) -> None:
     console = Console()
     instances = [AnalysisL1.draw(n=16, theta=theta) for theta in THETAS]
     reasons: list[str] = []
-    problems = ", ".join(problem.__name__ for problem in PROBLEMS)
+    problems = ", ".join(problem.name for problem in PROBLEMS)
     table = Table("method", *THETAS, title=f"gradients of {problems} in theta =", box=None, padding=(0, 1), pad_edge=False)
     table.columns[0].no_wrap = True
     family = ""

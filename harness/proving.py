@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from harness.commands import read_axes
-from harness.sweeps import Sweep
+from harness.sweeps import Sweep, ensemble
 from problems import OPERATORS, AnalysisL1
 
 STATUSES = ("proven", "zero", "kink", "undecided")
@@ -35,14 +34,19 @@ class Proved:
 
 def run(axes: dict[str, Any]) -> bool:
     """Prove the sweep afresh, print its tables and what stayed undecided; whether everything was decided."""
-    sweep = Sweep(**{"operators": tuple(OPERATORS), "n": SIZES, "seeds": SEEDS, **read_axes(axes)})
-    instances = list(itertools.product(sweep.n, sweep.operators, sweep.signals, sweep.sigma, sweep.seeds))
+    sweep = Sweep(**{"operators": tuple(OPERATORS), "n": SIZES, "seeds": SEEDS, **read_axes(axes, ensemble("analysis-l1"))})
+    theta = sweep.theta or "dense"
+    instances = [(n, operator, signal, sigma, seed) for _, n, operator, signal, sigma, seed, _ in sweep.points()]
     for n, operator, signal, sigma, seed in instances:
         if seed == sweep.seeds[0]:
             AnalysisL1.draw(n, sigma, seed, operator, signal)  # a wrong axis is refused before the work
     _proved(AnalysisL1.draw(8), "", "")  # imports the prover
     found = [
-        _proved(AnalysisL1.draw(n, sigma, seed, operator, signal, theta=sweep.theta), operator, f"{signal} {sigma=} {seed=}")
+        _proved(
+            AnalysisL1.draw(n, sigma, seed, operator, signal, theta=theta),
+            operator,
+            f"{signal} {sigma=} {seed=}",
+        )
         for n, operator, signal, sigma, seed in track(instances, "proving", console=Console(stderr=True))
     ]
     wide = Console() if Console().is_terminal else Console(width=140)

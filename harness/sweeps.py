@@ -8,20 +8,37 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from methods import YARDSTICKS, GradientMethod
-from problems import AnalysisL1
+from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned
+
+
+class Point(NamedTuple):
+    """The axes of one instance."""
+
+    theta: str
+    n: int
+    operator: str
+    signal: str
+    sigma: float
+    seed: int
+    batch: int
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A product of short axes over one kind of instance. `knobs`: "default", or "all" rungs of the methods' ladders."""
+    """A product of short axes over one kind of instance. `knobs`: "default", or "all" rungs of the methods' ladders.
 
-    operators: tuple[str, ...] = ("tv",)
-    signals: tuple[str, ...] = ("piecewise-constant",)
-    theta: str = "dense"
-    n: tuple[int, ...] = (64,)
+    An axis that is left empty has the problem's default; one that the problem lacks is not multiplied.
+    """
+
+    problem: str = "analysis-l1"
+    operators: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+    theta: str = ""
+    n: tuple[int, ...] = ()
     sigma: tuple[float, ...] = (0.1,)
     seeds: tuple[int, ...] = (1,)
     batch: tuple[int, ...] = (0,)
@@ -34,13 +51,26 @@ class Sweep:
         """One Planned a method, knob and instance, small n first."""
         yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
         chosen = [m for m in dict.fromkeys([*methods, *yardsticks]) if self._chooses(m)]
-        axes = itertools.product(self.n, self.operators, self.signals, self.sigma, self.seeds, self.batch)
         return [
-            _planned(variant, self, *point, device, threads)
-            for point in axes
+            _planned(variant, self, point, device, threads)
+            for point in self.points()
             for method in chosen
             for variant in self._variants(method)
         ]
+
+    def points(self) -> list[Point]:
+        """Every instance."""
+        drawn = ensemble(self.problem)
+        axes = itertools.product(
+            (self.theta or drawn.thetas[0],),
+            self.n or (drawn.n,),
+            self.operators or drawn.operators[:1] or ("",),
+            self.signals or drawn.signals[:1] or ("",),
+            self.sigma if drawn.noise else (math.nan,),
+            self.seeds,
+            self.batch if drawn.batches else (0,),
+        )
+        return [Point(*values) for values in axes]
 
     def _chooses(self, method: GradientMethod) -> bool:
         return (not self.methods or method.name in self.methods) and method.name not in self.without
@@ -59,40 +89,29 @@ def plan(
     return tuple(sorted(cells, key=lambda cell: (cell.measure != "time", max(cell.n, 1) * max(cell.batch, 1), cell.block())))
 
 
-def instance(cell: Planned) -> AnalysisL1:
+def ensemble(name: str) -> Ensemble:
+    """The ensemble of that name; ValueError naming all."""
+    found = next((one for one in PROBLEMS if one.name == name), None)
+    if found is None:
+        raise ValueError(f"--problem must be one of {', '.join(one.name for one in PROBLEMS)}, got {name!r}")
+    return found
+
+
+def instance(cell: Planned) -> Problem:
     """The problem a cell is measured on."""
-    return AnalysisL1.draw(
-        n=cell.n,
-        sigma=cell.sigma,
-        seed=cell.seed,
-        operator=cell.operator,
-        signal=cell.signal,
-        batch=cell.batch or None,
-        beta=cell.beta,
-        theta=cell.theta,
-    )
+    drawn = ensemble(cell.problem)
+    return drawn.instance(cell.n, cell.seed, cell.theta, cell.operator, cell.signal, cell.sigma, cell.batch)
 
 
 @cache
-def _rows_and_beta(operator: str, signal: str, n: int, sigma: float, theta: str) -> tuple[int, float]:
+def _rows_and_beta(problem: str, theta: str, n: int, operator: str, signal: str, sigma: float) -> tuple[int, float]:
     """(k, beta), from an instance that is drawn once, so that a plan no instance can be drawn for is refused."""
-    drawn = AnalysisL1.draw(n=n, sigma=sigma, operator=operator, signal=signal, theta=theta)
-    return len(drawn.parametrisation.apply(drawn.theta, drawn.y)), drawn.beta
+    drawn = ensemble(problem).instance(n, 0, theta, operator, signal, sigma)
+    return (drawn.parametrisation.rows_of(drawn.theta), drawn.beta) if isinstance(drawn, BoxDual) else (0, math.nan)
 
 
-def _planned(
-    method: GradientMethod,
-    sweep: Sweep,
-    n: int,
-    operator: str,
-    signal: str,
-    sigma: float,
-    seed: int,
-    batch: int,
-    device: str,
-    threads: int,
-) -> Planned:
-    k, beta = _rows_and_beta(operator, signal, n, sigma, sweep.theta)
+def _planned(method: GradientMethod, sweep: Sweep, point: Point, device: str, threads: int) -> Planned:
+    k, beta = _rows_and_beta(sweep.problem, point.theta, point.n, point.operator, point.signal, point.sigma)
     return Planned(
         measure=sweep.measure,
         method=method.name,
@@ -102,18 +121,12 @@ def _planned(
         knob=method.knob,
         knob_value=_number(method.knobs.get(method.knob)),
         batching=method.batching,
-        problem=AnalysisL1.__name__,
-        operator=operator,
-        signal=signal,
-        theta=sweep.theta,
+        problem=sweep.problem,
         k=k,
-        n=n,
-        batch=batch,
-        sigma=sigma,
         beta=beta,
-        seed=seed,
         device=device,
         threads=threads,
+        **point._asdict(),
     )
 
 

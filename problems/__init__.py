@@ -1,5 +1,7 @@
-"""What is differentiated: one lower-level problem a file. PROBLEMS is the tuple that harness and tests go through."""
+"""What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
+harness and tests go through."""
 
+from problems import analysis_l1
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -12,12 +14,13 @@ from problems.base import (
     Smoothable,
     SolveError,
 )
+from problems.ensembles import Ensemble
 from problems.forms import Form, Splitting, Term
 from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
 
-PROBLEMS: tuple[type[AnalysisL1], ...] = (AnalysisL1,)
+PROBLEMS: tuple[Ensemble, ...] = (analysis_l1.ENSEMBLE,)
 
 __all__ = [
     "FIXED_OPERATORS",
@@ -32,6 +35,7 @@ __all__ = [
     "ConicProgram",
     "Dense",
     "Energy",
+    "Ensemble",
     "Form",
     "Parametrisation",
     "PartlySmooth",

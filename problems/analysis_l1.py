@@ -23,9 +23,12 @@ from problems.base import (
     Reference,
     Smoothable,
 )
+from problems.ensembles import Ensemble
 from problems.forms import Distance, Dual, Form, Splitting, Term
+from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.penalties import L1, Box
+from problems.signals import SIGNALS
 
 THETAS = ("dense", "row-weights", "weight")
 LARGEST = 2**20  # entries of a sparse K(theta) that is solved by dense algebra
@@ -241,3 +244,16 @@ def _frozen(name: str, value: Any) -> Array:
         raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(array))} NaN or infinite entries")
     array.flags.writeable = False
     return array
+
+
+ENSEMBLE = Ensemble(
+    name="analysis-l1",
+    draw=AnalysisL1.draw,
+    citation="Ghosh, McCann and Ravishankar (2022)",
+    formula="1/2 |x - y|^2 + beta |W x|_1",
+    thetas=THETAS + SPARSE_THETAS,
+    operators=("tv", *(name for name in (OPERATORS | FIXED_OPERATORS) if name != "tv")),
+    signals=tuple(SIGNALS),
+    noise=True,
+    batches=True,
+)

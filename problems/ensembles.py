@@ -1,0 +1,54 @@
+"""How instances of a lower level are drawn: an Ensemble has a name, and says which axes a sweep can vary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from problems.base import Problem
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Random instances of one lower level: `draw(n=..., seed=..., ...)` with those of the axes below that it has.
+
+    thetas: what can be differentiated, the default first. operators, signals: names that may be given, the default first;
+    empty where the axis does not exist. noise: whether sigma is an axis. batches: whether batch is one. n: the default
+    size; fixed_n: no other one exists (real data). Raises ValueError where an axis has no such value.
+    """
+
+    name: str
+    draw: Callable[..., Problem]
+    citation: str
+    formula: str
+    thetas: tuple[str, ...]
+    n: int = 64
+    fixed_n: bool = False
+    operators: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+    noise: bool = False
+    batches: bool = False
+
+    def instance(
+        self,
+        n: int,
+        seed: int,
+        theta: str,
+        operator: str = "",
+        signal: str = "",
+        sigma: float = 0.1,
+        batch: int = 0,
+        **more: Any,
+    ) -> Problem:
+        """The instance of that seed; axes that the ensemble lacks are left out."""
+        if self.fixed_n and n != self.n:
+            raise ValueError(f"{self.name} has n = {self.n} alone, got n = {n}")
+        if theta not in self.thetas:
+            raise ValueError(f"theta of {self.name} must be one of {', '.join(self.thetas)}, got {theta!r}")
+        axes: dict[str, Any] = {"n": n, "seed": seed, "theta": theta}
+        axes |= {"operator": operator} if self.operators else {}
+        axes |= {"signal": signal} if self.signals else {}
+        axes |= {"sigma": sigma} if self.noise else {}
+        axes |= {"batch": batch or None} if self.batches else {}
+        return self.draw(**axes)
