@@ -1,0 +1,155 @@
+"""Certified hypergradients: the zero of an optimality system and its adjoint, enclosed in ball arithmetic.
+
+A problem states its optimality conditions on the active manifold as square equations R(u; theta) = 0 and as slacks that are
+positive when the manifold is the true one. Krawczyk's test encloses u in a box that contains exactly one zero:
+u - Y R(u) + (I - Y J(U))(U - u) inside U, with Y near J^{-1}. The implicit function theorem then gives
+
+    dL/dtheta = dL/dtheta|_x + (dx/dtheta)^T g - (dR/dtheta)^T w,   J^T w = (dx/du)^T g,   g = dL/dx.
+
+Source: Krawczyk (1969); Rump (1983); Domke (2012) for the adjoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import flint
+import numpy as np
+from flint import arb, arb_mat
+
+from problems._balls import rounded
+from problems.base import Array, Problem, Reference
+
+BITS = (128, 256)
+POLISH = 8  # Newton steps with a fixed float64 inverse: each gains some ten digits
+
+
+def nothing(u: Any, theta: Any) -> Array:
+    """The slacks of a lower level without constraints and kinks."""
+    return np.zeros(0)
+
+
+@dataclass(frozen=True)
+class Optimality:
+    """R(u; theta) = 0 with x* = read(u, theta), in NumPy operators, so that arrays of balls (dtype object) pass through.
+
+    Every product or sum of data must have a ball in it (`a.T @ a.astype(object)`), or float64 would round before the proof.
+    start: u in float64, (d,). residual(u, theta): (d,); jacobian(u, theta): dR/du, (d, d); cross(u, theta, w):
+    (dR/dtheta)^T w in the shape of theta; read(u, theta): x* in the shape of the problem's solution; read_vjp(u, theta, g):
+    ((dx/du)^T g, (dx/dtheta)^T g or 0). slacks(u, theta): positive where the manifold is the true one; together with R = 0
+    they must be sufficient for x* to be the solution for all theta nearby.
+    """
+
+    start: Array
+    residual: Callable[[Any, Any], Any]
+    jacobian: Callable[[Any, Any], Any]
+    cross: Callable[[Any, Any, Any], Any]
+    read: Callable[[Any, Any], Any]
+    read_vjp: Callable[[Any, Any, Any], tuple[Any, Any]]
+    slacks: Callable[[Any, Any], Any] = nothing
+
+
+def certify(problem: Problem, system: Optimality, zero_rows: float = np.nan) -> Reference:
+    """The reference gradient at problem.theta: proven, or undecided with the reason (and then without a gradient)."""
+    reason = ""
+    for bits in BITS:
+        with flint.ctx.workprec(bits):
+            try:
+                return _proven(problem, system, zero_rows)
+            except (_Open, ZeroDivisionError) as found:
+                reason = str(found) or "the optimality system is singular"
+    x = np.asarray(system.read(system.start, problem.theta), dtype=np.float64)
+    return Reference("undecided", None, x, float(problem.loss(x, problem.theta)), reason=reason, zero_rows=zero_rows)
+
+
+class _Open(ArithmeticError):
+    """The proof does not succeed at this precision."""
+
+
+def _proven(problem: Problem, system: Optimality, zero_rows: float) -> Reference:
+    theta = balls(problem.theta)
+    u = _enclosed(system, theta)
+    slacks = np.asarray(system.slacks(u, theta))
+    if open_ := [i for i, slack in enumerate(slacks.ravel()) if not arb(slack) > 0]:
+        worst = slacks.ravel()[open_[0]]
+        raise _Open(
+            f"{len(open_)} of {slacks.size} conditions of the active manifold are not strict, the first {float(worst):.1e}"
+        )
+    x = system.read(u, theta)
+    g, direct = problem.loss_grad(x, theta)
+    right, moved = system.read_vjp(u, theta, g)
+    grad = np.asarray(direct + moved)
+    if u.size:
+        w = _column(matrix(system.jacobian(u, theta)).transpose().solve(_as_column(right)))
+        grad = np.asarray(grad - system.cross(u, theta, w))
+    values, distance = rounded(_as_column(grad))
+    norm = float(np.linalg.norm(values))
+    solution = midpoints(x)
+    return Reference(
+        "proven",
+        values.reshape(problem.theta.shape),
+        solution,
+        float(arb(problem.loss(x, theta))),
+        radius=distance / norm if norm else np.nan,
+        zero_rows=zero_rows,
+    )
+
+
+def _enclosed(system: Optimality, theta: Array) -> Array:
+    """u as balls that are proven to hold a zero of R, the only one in them."""
+    u = balls(system.start)
+    if not u.size:
+        return u
+    inverse = matrix(balls(np.linalg.inv(midpoints(system.jacobian(u, theta)))))
+    for _ in range(POLISH):
+        u = _exact(u - _column(inverse * _as_column(system.residual(u, theta))))
+    step = _column(inverse * _as_column(system.residual(u, theta)))
+    radius = np.array(
+        [2 * abs(s).upper() + arb(2) ** (20 - flint.ctx.prec) * (1 + abs(v).upper()) for s, v in zip(step, u, strict=True)]
+    )
+    box = np.array([v + arb(0, r) for v, r in zip(u, radius, strict=True)], dtype=object)
+    slope = _identity(len(u)) - inverse * matrix(system.jacobian(box, theta))
+    image = _column(slope * _as_column(box - u)) - step
+    if not all(abs(part) < r for part, r in zip(image, radius, strict=True)):
+        raise _Open("Krawczyk's test does not enclose a zero of the optimality system")
+    return np.asarray(u + image)
+
+
+def balls(a: Array) -> Array:
+    """Float64 entries as exact balls, dtype object, in the same shape."""
+    made = np.empty(a.shape, dtype=object)
+    made.ravel()[:] = [arb(float(v)) for v in np.asarray(a).ravel()]
+    return made
+
+
+def midpoints(a: Any) -> Array:
+    """The midpoints in float64."""
+    a = np.asarray(a)
+    return np.array([float(arb(v)) for v in a.ravel()], dtype=np.float64).reshape(a.shape)
+
+
+def matrix(a: Any) -> arb_mat:
+    """An (m, n) array of balls or numbers for flint's linear algebra."""
+    a = np.asarray(a)
+    return arb_mat(a.shape[0], a.shape[1], [arb(v) for v in a.ravel()])
+
+
+def _as_column(a: Any) -> arb_mat:
+    entries = [arb(v) for v in np.asarray(a).ravel()]
+    return arb_mat(len(entries), 1, entries)
+
+
+def _column(m: arb_mat) -> Array:
+    made = np.empty(m.nrows(), dtype=object)
+    made[:] = m.entries()
+    return made
+
+
+def _exact(u: Array) -> Array:
+    return np.array([v.mid() for v in u], dtype=object)
+
+
+def _identity(d: int) -> arb_mat:
+    return arb_mat(d, d, [int(i == j) for i in range(d) for j in range(d)])

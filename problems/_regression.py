@@ -1,0 +1,41 @@
+"""Data of regression problems: drawn, or real from scikit-learn; columns centred and of unit norm on the training half."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from problems.base import Array
+
+
+def split(n: int, seed: int, signal: str) -> tuple[Array, Array, Array, Array]:
+    """(A, y, A', y'): training and held-out halves of the data `signal`; ValueError where it has no such n."""
+    rng = np.random.default_rng(seed)
+    a, y = _diabetes(n) if signal == "diabetes" else _gaussian(n, rng)
+    order = rng.permutation(len(y))
+    first, second = order[: len(y) // 2], order[len(y) // 2 :]
+    a, y = a - a[first].mean(axis=0), y - y[first].mean()
+    a, y = a / np.linalg.norm(a[first], axis=0), y / y[first].std()
+    return a[first], y[first], a[second], y[second]
+
+
+def _gaussian(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """4n rows of N(0, 1), a tenth of the coefficients (two at least) nonzero, N(0, 1); noise a third of the signal."""
+    a, x = rng.standard_normal((4 * n, n)), np.zeros(n)
+    chosen = rng.choice(n, size=max(2, n // 10), replace=False)
+    x[chosen] = rng.standard_normal(len(chosen))
+    y = a @ x
+    return a, y + y.std() / 3 * rng.standard_normal(4 * n)
+
+
+def _diabetes(n: int) -> tuple[Array, Array]:
+    """Efron et al. (2004): 442 patients, 10 features; with squares (but of the binary sex) and products 64."""
+    from sklearn.datasets import load_diabetes
+
+    a, y = load_diabetes(return_X_y=True)
+    if n == 64:
+        i, j = np.triu_indices(10)
+        keep = ~((i == 1) & (j == 1))
+        a = np.concatenate([a, (a[:, i] * a[:, j])[:, keep]], axis=1)
+    elif n != 10:
+        raise ValueError(f"the diabetes data have n = 10 features, or 64 with their squares and products, got n = {n}")
+    return a, y
