@@ -15,7 +15,8 @@ class Ensemble:
 
     thetas: what can be differentiated, the default first. operators, signals: names that may be given, the default first;
     empty where the axis does not exist. noise: whether sigma is an axis. batches: whether batch is one. n: the default
-    size; fixed_n: no other one exists (real data). Raises ValueError where an axis has no such value.
+    size; small: one at which every method answers within a second; fixed_n: no other than `n` exists. Raises ValueError
+    where an axis has no such value.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Ensemble:
     formula: str
     thetas: tuple[str, ...]
     n: int = 64
+    small: int = 16
     fixed_n: bool = False
     operators: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()

@@ -1,0 +1,43 @@
+"""The knobs at which every strategy is compared with a reference, and the relative error that is argued beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from methods import METHODS, GradientMethod
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """The knobs at which a strategy is compared with the reference, and the relative error that is argued beside them."""
+
+    error: float
+    knobs: dict[str, Any] = field(default_factory=dict)
+    error_x: float = 1e-9  # of the solution; exact solvers and converged iterations are far below
+
+
+SHARP = {
+    "blorc": Sharp(1e-13, error_x=1e-14),  # rounding times a condition number of W0 below 4
+    "blorc-paper": Sharp(1e-12, {"gamma": 1e-6}),  # likewise, since no row of W x* lies in 0..1e-5 and is misread
+    "closed-form": Sharp(1e-12, error_x=1e-14),  # rounding of a pseudo-inverse
+    "unrolled-ista": Sharp(1e-9, {"iterations": 2000}),  # geometric: the spectral gaps are above 1/80, and e^-25 = 1e-11
+    "unrolled-fista": Sharp(1e-6, {"iterations": 1000}, error_x=1e-8),  # momentum near 1 leaves ripples: geometric, but slower
+    "unrolled-admm": Sharp(1e-9, {"iterations": 1000}),  # geometric, measured 1e-13
+    "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
+    "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
+    "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps
+    "diffcp-lsqr": Sharp(1e-5, {"tolerance": 1e-10}, error_x=1e-8),  # LSQR stops at 1e-8 times a condition number
+    "fd": Sharp(1e-7, error_x=1e-14),  # curvature (h / kink distance)^2 = 1e-6 at worst, measured 1e-10; rounding 1e-10
+}
+
+
+def sharp(method: GradientMethod) -> tuple[GradientMethod, Sharp]:
+    """The method at its sharp knobs; a strategy without an entry is held to its promise."""
+    found = [value for name, value in SHARP.items() if method.name == name or method.name.startswith(f"{name}-")]
+    if found:
+        return replace(method, **found[-1].knobs), found[-1]
+    return method, Sharp(1e-8)  # the promise every method makes unless it says otherwise
+
+
+STRATEGIES = tuple({method.name: sharp(method)[0] for method in METHODS}.values())

@@ -1,0 +1,69 @@
+"""Every method on every problem that it supports, against that problem's reference; every other pair has its reason."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from _exact import EXISTS, relative
+from _sharp import STRATEGIES, Sharp, sharp
+
+from methods import GradientMethod
+from problems import PROBLEMS, Ensemble, Problem
+
+# Where another limit than that of tests/_sharp.py holds: (problem, start of the method's name) -> limit, argued beside it.
+LIMITS: dict[tuple[str, str], Sharp] = {
+    ("lasso", "unrolled-admm"): Sharp(1e-5, error_x=1e-5),  # linear, but slower than on the dual: measured 1e-7
+}
+OTHERS = tuple(problem for problem in PROBLEMS if problem.name != "analysis-l1")  # which has tests/test_methods.py
+PAIRS = [(problem, theta, method) for problem in OTHERS for theta in problem.thetas for method in STRATEGIES]
+
+
+@cache
+def drawn(problem: Ensemble, theta: str) -> Problem:
+    n = problem.n if problem.fixed_n else problem.small
+    return problem.instance(n, 1, theta, *(names[0] if names else "" for names in (problem.operators, problem.signals)))
+
+
+def limit(problem: Ensemble, method: GradientMethod) -> Sharp:
+    found = [value for (name, start), value in LIMITS.items() if name == problem.name and method.name.startswith(start)]
+    return found[-1] if found else sharp(method)[1]
+
+
+@pytest.mark.parametrize(("problem", "theta", "method"), PAIRS, ids=lambda part: getattr(part, "name", part))
+def test_the_gradient_is_that_of_the_reference(problem: Ensemble, theta: str, method: GradientMethod) -> None:
+    instance, limits = drawn(problem, theta), limit(problem, method)
+    if (reason := method.unsupported(instance)) is not None:
+        assert reason.strip()
+        return
+    reference = instance.reference()
+    assert reference.status in EXISTS, reference.reason
+    result = method.prepare(instance)(instance.theta)
+    grad, x = np.asarray(result.grad), np.asarray(result.solution)
+    assert grad.dtype == x.dtype == np.float64
+    assert relative(x, reference.solution) < limits.error_x
+    assert float(result.value) == pytest.approx(float(instance.loss(x, instance.theta)), rel=1e-12)
+    truth = reference.grad if result.direction is None else np.asarray((reference.grad * result.direction).sum())
+    assert grad.shape == truth.shape
+    assert np.linalg.norm(grad - truth) < limits.error * np.linalg.norm(reference.grad)
+
+
+@pytest.mark.parametrize("problem", OTHERS, ids=lambda problem: problem.name)
+def test_solutions_are_those_of_the_reference(problem: Ensemble) -> None:
+    for theta in problem.thetas:
+        instance = drawn(problem, theta)
+        reference = instance.reference()
+        assert reference.radius < 1e-12 or reference.status == "bounded"
+        assert relative(instance.solve(instance.theta), reference.solution) < 1e-10  # of certified accuracy
+        assert float(instance.loss(reference.solution, instance.theta)) == pytest.approx(reference.value, rel=1e-12)
+
+
+@pytest.mark.parametrize("problem", OTHERS, ids=lambda problem: problem.name)
+def test_instances_are_drawn_by_their_seed_and_theta_by_name(problem: Ensemble) -> None:
+    first, again = drawn(problem, problem.thetas[0]), drawn.__wrapped__(problem, problem.thetas[0])
+    assert np.array_equal(first.theta, again.theta)
+    for one, other in zip(first.data(), again.data(), strict=True):
+        assert np.array_equal(one, other)
+    with pytest.raises(ValueError, match=f"theta of {problem.name} must be one of"):
+        problem.instance(problem.n, 1, "nope")
