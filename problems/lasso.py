@@ -14,7 +14,7 @@ from problems._arrays import local
 from problems._conic import weighted_model
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
-from problems.forms import Form, LeastSquares, Splitting, Term
+from problems.forms import Form, LeastSquares, Splitting, Term, fixed
 from problems.penalties import L1
 
 
@@ -90,7 +90,7 @@ class Lasso(Problem, Splitting, ConicProgram):
     # Structure that methods ask for
 
     def forms(self) -> tuple[Form, ...]:
-        return (Form("primal", LeastSquares(self.a, self.y), (Term(L1(), None, _weights),), self.a.shape[1:]),)
+        return (Form("primal", LeastSquares(fixed(self.a, self.y)), (Term(L1(), None, _weights),), self.a.shape[1:]),)
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp
