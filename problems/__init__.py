@@ -1,7 +1,7 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
 harness and tests go through."""
 
-from problems import analysis_l1, lasso, orthogonal, scalar
+from problems import analysis_l1, elastic_net, lasso, orthogonal, scalar
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -25,6 +25,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     lasso.ENSEMBLE,
     scalar.ENSEMBLE,
     orthogonal.ENSEMBLE,
+    elastic_net.ENSEMBLE,
 )
 
 __all__ = [
