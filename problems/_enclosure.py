@@ -35,7 +35,8 @@ def nothing(u: Any, theta: Any) -> Array:
 class Optimality:
     """R(u; theta) = 0 with x* = read(u, theta), in NumPy operators, so that arrays of balls (dtype object) pass through.
 
-    Every product or sum of data must have a ball in it (`a.T @ a.astype(object)`), or float64 would round before the proof.
+    Every product or sum of data must have a ball in it, or float64 would round before the proof: `times(a.T, a)`, which
+    takes numbers for exact balls, and never `a.T @ a`, not of dtype object either.
     start: u in float64, (d,). residual(u, theta): (d,); jacobian(u, theta): dR/du, (d, d); cross(u, theta, w):
     (dR/dtheta)^T w in the shape of theta; read(u, theta): x* in the shape of the problem's solution; read_vjp(u, theta, g):
     ((dx/du)^T g, (dx/dtheta)^T g or 0). slacks(u, theta): positive where the manifold is the true one; together with R = 0
@@ -85,6 +86,8 @@ def _proven(problem: Problem, system: Optimality, zero_rows: float) -> Reference
         w = _column(matrix(system.jacobian(u, theta)).transpose().solve(_as_column(right)))
         grad = np.asarray(grad - system.cross(u, theta, w))
     values, distance = rounded(_as_column(grad))
+    if not np.isfinite(distance):
+        raise _Open("the gradient is not a finite number")
     norm = float(np.linalg.norm(values))
     solution = midpoints(x)
     return Reference(
@@ -134,6 +137,23 @@ def matrix(a: Any) -> arb_mat:
     """An (m, n) array of balls or numbers for flint's linear algebra."""
     a = np.asarray(a)
     return arb_mat(a.shape[0], a.shape[1], [arb(v) for v in a.ravel()])
+
+
+def times(a: Any, b: Any) -> Array:
+    """The product of matrices (m, n) and (n, l) of balls or numbers, without rounding: faster than NumPy's of objects."""
+    product = matrix(a) * matrix(b)
+    return _array(product)
+
+
+def solved(a: Any, b: Any) -> Array:
+    """a^{-1} b as balls, a (n, n) and b (n,); ZeroDivisionError where a is not shown to be nonsingular."""
+    return _column(matrix(a).solve(_as_column(b)))
+
+
+def _array(m: arb_mat) -> Array:
+    made = np.empty((m.nrows(), m.ncols()), dtype=object)
+    made.ravel()[:] = m.entries()
+    return made
 
 
 def _as_column(a: Any) -> arb_mat:

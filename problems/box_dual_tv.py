@@ -63,7 +63,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         """Inside the box: (D (D^T z - y))_i = 0; at its faces z_i = s_i exp(t), with the slacks exp(t) - |z_i| inside and
         -s_i (D (D^T z - y))_i at the faces.
         """
-        from problems._enclosure import Optimality, certify
+        from problems._enclosure import Optimality, certify, times
 
         z = self.solve(self.theta)
         signs = np.where(np.abs(z) >= np.exp(self.theta[0]) * (1 - 1e-12), np.sign(z), 0.0)
@@ -89,7 +89,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         system = Optimality(
             start=z[free],
             residual=lambda u, theta: slope(u, theta)[free],
-            jacobian=lambda u, theta: on @ on.T.astype(u.dtype),
+            jacobian=lambda u, theta: times(on, on.T),
             cross=cross,
             read=read,
             read_vjp=read_vjp,

@@ -68,7 +68,7 @@ class ElasticNet(Problem, Splitting, ConicProgram):
 
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + e^{theta_1} s + e^{theta_2} u = 0, slacks as for the Lasso."""
-        from problems._enclosure import Optimality, certify
+        from problems._enclosure import Optimality, certify, times
 
         x = self.solve(self.theta)
         support, n = x != 0, len(x)
@@ -86,7 +86,7 @@ class ElasticNet(Problem, Splitting, ConicProgram):
         system = Optimality(
             start=x[support],
             residual=lambda u, theta: on.T @ (on @ u - self.y) + np.exp(theta[0]) * signs + np.exp(theta[1]) * u,
-            jacobian=lambda u, theta: on.T @ on.astype(u.dtype) + np.exp(theta[1]) * np.eye(len(u)),
+            jacobian=lambda u, theta: times(on.T, on) + np.exp(theta[1]) * np.eye(len(u)),
             cross=cross,
             read=read,
             read_vjp=lambda u, theta, g: (g[support], 0),

@@ -93,7 +93,7 @@ class Lasso(Problem, Splitting, ConicProgram):
 
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + w_S s = 0; slacks s u, and w - |A^T (A x - y)| off S."""
-        from problems._enclosure import Optimality, certify
+        from problems._enclosure import Optimality, certify, times
 
         x = self.solve(self.theta)
         support, a, n = x != 0, self.a, len(x)
@@ -119,7 +119,7 @@ class Lasso(Problem, Splitting, ConicProgram):
         system = Optimality(
             start=x[support],
             residual=lambda u, theta: on.T @ (on @ u - self.y) + weights(theta)[support] * signs,
-            jacobian=lambda u, theta: on.T @ on.astype(u.dtype),
+            jacobian=lambda u, theta: times(on.T, on),
             cross=cross,
             read=read,
             read_vjp=lambda u, theta, g: (g[support], 0),
