@@ -9,6 +9,7 @@ from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.blorc_warm import BlorcWarm
 from methods.closed_form import ClosedForm
+from methods.computation import ThroughComputation
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
@@ -34,6 +35,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
     *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
+    *(ThroughComputation(framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

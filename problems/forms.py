@@ -213,6 +213,14 @@ class Splitting(ABC):
         """The lower level in canonical form, the primal first where it has one; an algorithm takes the first that it solves."""
 
 
+class Computation(ABC):
+    """x(theta) is what a fixed computation returns, such as K steps of an algorithm with theta its step lengths."""
+
+    @abstractmethod
+    def run(self, theta: Any) -> Any:
+        """x(theta), in the caller's array library."""
+
+
 def matrix_of(term: Term, theta: Any, n: int) -> Any:
     """K(theta) of a term as an (m, n) array of the caller's library."""
     if term.operator is not None:
