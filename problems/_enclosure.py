@@ -36,7 +36,8 @@ class Optimality:
     """R(u; theta) = 0 with x* = read(u, theta), in NumPy operators, so that arrays of balls (dtype object) pass through.
 
     Every product or sum of data must have a ball in it, or float64 would round before the proof: `times(a.T, a)`, which
-    takes numbers for exact balls, and never `a.T @ a`, not of dtype object either.
+    takes numbers for exact balls, and never `a.T @ a`, not of dtype object either. A square is v * v:
+    flint's v**2 of a ball around 0 is NaN.
     start: u in float64, (d,). residual(u, theta): (d,); jacobian(u, theta): dR/du, (d, d); cross(u, theta, w):
     (dR/dtheta)^T w in the shape of theta; read(u, theta): x* in the shape of the problem's solution; read_vjp(u, theta, g):
     ((dx/du)^T g, (dx/dtheta)^T g or 0). slacks(u, theta): positive where the manifold is the true one; together with R = 0
@@ -94,7 +95,7 @@ def _proven(problem: Problem, system: Optimality, zero_rows: float) -> Reference
         "proven",
         values.reshape(problem.theta.shape),
         solution,
-        float(arb(problem.loss(x, theta))),
+        float(problem.loss(solution, problem.theta)),
         radius=distance / norm if norm else np.nan,
         zero_rows=zero_rows,
     )

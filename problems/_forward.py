@@ -32,8 +32,9 @@ def _reference(problem: LPTuning, x: Array, slopes: Array) -> Reference:
     grad, distance = rounded(matrix((direct + slopes.T @ g)[:, None]))
     assert np.isfinite(distance)  # the loss is smooth, and no step divides
     norm = float(np.linalg.norm(grad))
-    value = float(arb(problem.loss(x, problem.theta)))
-    return Reference("proven", grad.ravel(), midpoints(x), value, radius=distance / norm if norm else np.nan)
+    solution = midpoints(x)
+    value = float(problem.loss(solution, problem.theta))
+    return Reference("proven", grad.ravel(), solution, value, radius=distance / norm if norm else np.nan)
 
 
 def _carried(problem: LPTuning, steps: int) -> tuple[Array, Array] | None:

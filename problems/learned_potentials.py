@@ -24,7 +24,8 @@ class LearnedPotentials(Problem, Energy):
     """x*(theta) = argmin 1/2 |x - y|^2 + sum_k exp(nu_k) sum_p rho((C_k x)_p), C_k = sum_l t_kl K_l.
 
     L = 1/(2 n) |x* - target|^2; theta: (4 + 4 * 8,), the log-weights nu before the coefficients t by rows; basis = K
-    (8, n, n), the periodic convolutions with the 3 x 3 DCT atoms but the constant one; rho(t) = sqrt(t^2 + eps^2), so that Phi is strongly convex.
+    (8, n, n), the periodic convolutions with the 3 x 3 DCT atoms but the constant one; rho(t) = sqrt(t^2 + eps^2), so that
+    Phi is strongly convex.
     Source: Roth and Black (2009); Kunisch and Pock (2013).
     """
 
@@ -133,7 +134,7 @@ class LearnedPotentials(Problem, Energy):
 
 def _slopes(rows: Any) -> tuple[Any, Any]:
     """(rho', rho'') of rho(t) = sqrt(t^2 + eps^2)."""
-    sizes = np.sqrt(rows**2 + EPS**2)
+    sizes = np.sqrt(rows * rows + EPS**2)
     return rows / sizes, EPS**2 / sizes**3
 
 

@@ -24,7 +24,7 @@ ROWS = 1.5  # inequalities a variable, beside the bounds 0 <= x <= 1
 class LPTuning(Problem, Computation):
     """(x, z, u)(theta) after ten ADMM steps from zero on min <c, x> subject to lower <= A x <= upper.
 
-    L = log r_1 + log r_2, r_1^2 = |A x - z|^2 + tol^2 and r_2^2 = |c + A^T u|^2 + tol^2, tol = 1e-6, below which a solver stops.
+    L = log r_1 + log r_2, r_1^2 = |A x - z|^2 + tol^2 and r_2^2 = |c + A^T u|^2 + tol^2; a solver stops at tol = 1e-6.
     theta = (log rho, log sigma, alpha); c (n,), A (m, n); the state is (n + 2m,). One step:
 
         (sigma I + rho A^T A) v = sigma x - c + A^T (rho z - u),  x <- alpha v + (1 - alpha) x,
@@ -66,7 +66,7 @@ class LPTuning(Problem, Computation):
         m, n = self.a.shape
         primal = self.a @ x[:n] - x[n : n + m]
         dual = self.c + self.a.T @ x[n + m :]
-        primal, dual = (rest / ((rest**2).sum() + TOLERANCE**2) for rest in (primal, dual))
+        primal, dual = (rest / ((rest * rest).sum() + TOLERANCE**2) for rest in (primal, dual))
         return np.concatenate([self.a.T @ primal, -primal, self.a @ dual]), np.zeros_like(theta)
 
     def data_names(self) -> tuple[str, ...]:

@@ -89,6 +89,33 @@ class Dense(Parametrisation):
 
 
 @dataclass(frozen=True, eq=False)
+class Fixed(Parametrisation):
+    """K = W (k, n) whatever theta is."""
+
+    w: Array
+    keeps_rank = True
+
+    def rows_of(self, theta: Any) -> int:
+        return int(self.w.shape[0])
+
+    def apply(self, theta: Any, x: Any) -> Any:
+        return x @ local(theta, self.w)[1].T
+
+    def adjoint(self, theta: Any, z: Any) -> Any:
+        return z @ local(theta, self.w)[1]
+
+    def matrix(self, theta: Any) -> Any:
+        return local(theta, self.w)[1]
+
+    def pullback(self, theta: Array, z: Array, v: Array) -> Array:
+        return np.zeros_like(theta)
+
+    def check(self, theta: Array, n: int) -> None:
+        if self.w.shape[1] != n:
+            raise ValueError(f"W must have shape (k, n) with n = {n}, got {self.w.shape}")
+
+
+@dataclass(frozen=True, eq=False)
 class Sparse(Parametrisation):
     """theta = the nonzero values of W on the pattern of `w` (k, n), a canonical scipy.sparse CSR array, shape (nnz,).
 
