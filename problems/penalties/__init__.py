@@ -2,17 +2,20 @@
 
 from problems.penalties.base import Manifold, Penalty
 from problems.penalties.box import Box
+from problems.penalties.huber import Huber
 from problems.penalties.l1 import L1
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
     Box(),
+    Huber(),
 )
 
 __all__ = [
     "L1",
     "PENALTIES",
     "Box",
+    "Huber",
     "Manifold",
     "Penalty",
 ]
