@@ -4,15 +4,18 @@ from problems.penalties.base import Manifold, Penalty
 from problems.penalties.box import Box
 from problems.penalties.huber import Huber
 from problems.penalties.l1 import L1
+from problems.penalties.l21 import L21
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
     Box(),
     Huber(),
+    L21(),
 )
 
 __all__ = [
     "L1",
+    "L21",
     "PENALTIES",
     "Box",
     "Huber",
