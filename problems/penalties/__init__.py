@@ -5,12 +5,14 @@ from problems.penalties.box import Box
 from problems.penalties.huber import Huber
 from problems.penalties.l1 import L1
 from problems.penalties.l21 import L21
+from problems.penalties.linf import LInf
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
     Box(),
     Huber(),
     L21(),
+    LInf(),
 )
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "PENALTIES",
     "Box",
     "Huber",
+    "LInf",
     "Manifold",
     "Penalty",
 ]
