@@ -6,6 +6,7 @@ from problems.penalties.huber import Huber
 from problems.penalties.l1 import L1
 from problems.penalties.l21 import L21
 from problems.penalties.linf import LInf
+from problems.penalties.nonnegative import Nonnegative
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
@@ -13,6 +14,7 @@ PENALTIES: tuple[Penalty, ...] = (
     Huber(),
     L21(),
     LInf(),
+    Nonnegative(),
 )
 
 __all__ = [
@@ -23,5 +25,6 @@ __all__ = [
     "Huber",
     "LInf",
     "Manifold",
+    "Nonnegative",
     "Penalty",
 ]
