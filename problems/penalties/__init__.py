@@ -7,6 +7,7 @@ from problems.penalties.l1 import L1
 from problems.penalties.l21 import L21
 from problems.penalties.linf import LInf
 from problems.penalties.nonnegative import Nonnegative
+from problems.penalties.nuclear import Nuclear
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
@@ -15,6 +16,7 @@ PENALTIES: tuple[Penalty, ...] = (
     L21(),
     LInf(),
     Nonnegative(),
+    Nuclear((2, 3)),
 )
 
 __all__ = [
@@ -26,5 +28,6 @@ __all__ = [
     "LInf",
     "Manifold",
     "Nonnegative",
+    "Nuclear",
     "Penalty",
 ]
