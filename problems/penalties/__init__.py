@@ -1,5 +1,7 @@
 """Penalties of the canonical structure, one file each; PENALTIES is the tuple that tests go through, on vectors of length 6."""
 
+import numpy as np
+
 from problems.penalties.base import Manifold, Penalty
 from problems.penalties.box import Box
 from problems.penalties.huber import Huber
@@ -8,10 +10,12 @@ from problems.penalties.l21 import L21
 from problems.penalties.linf import LInf
 from problems.penalties.nonnegative import Nonnegative
 from problems.penalties.nuclear import Nuclear
+from problems.penalties.quadratic import QuadraticPotential
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
     Box(),
+    QuadraticPotential(2 * np.eye(6) - np.eye(6, k=1) - np.eye(6, k=-1)),
     Huber(),
     L21(),
     LInf(),
@@ -30,4 +34,5 @@ __all__ = [
     "Nonnegative",
     "Nuclear",
     "Penalty",
+    "QuadraticPotential",
 ]
