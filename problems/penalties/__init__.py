@@ -11,6 +11,7 @@ from problems.penalties.linf import LInf
 from problems.penalties.nonnegative import Nonnegative
 from problems.penalties.nuclear import Nuclear
 from problems.penalties.quadratic import QuadraticPotential
+from problems.penalties.simplex import Simplex
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
@@ -20,6 +21,7 @@ PENALTIES: tuple[Penalty, ...] = (
     L21(),
     LInf(),
     Nonnegative(),
+    Simplex(),
     Nuclear((2, 3)),
 )
 
@@ -35,4 +37,5 @@ __all__ = [
     "Nuclear",
     "Penalty",
     "QuadraticPotential",
+    "Simplex",
 ]
