@@ -12,10 +12,12 @@ from problems.penalties.nonnegative import Nonnegative
 from problems.penalties.nuclear import Nuclear
 from problems.penalties.quadratic import QuadraticPotential
 from problems.penalties.simplex import Simplex
+from problems.penalties.squared_l2 import SquaredL2
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
     Box(),
+    SquaredL2(),
     QuadraticPotential(2 * np.eye(6) - np.eye(6, k=1) - np.eye(6, k=-1)),
     Huber(),
     L21(),
@@ -38,4 +40,5 @@ __all__ = [
     "Penalty",
     "QuadraticPotential",
     "Simplex",
+    "SquaredL2",
 ]
