@@ -13,24 +13,23 @@ from array_api_compat import array_namespace
 from problems.base import Array
 
 
-def flat(gradient: Array) -> float:
-    """The curvature of a linear manifold."""
-    return 0.0
-
-
 @dataclass(frozen=True)
 class Manifold:
-    """The manifold M through z on which g stays smooth around z: linear, or curved where `curvature` is given.
+    """The manifold M through z on which g stays smooth around z: linear, or curved where `bending` is given.
 
     basis: (n, d), orthonormal columns that span the tangent space at z. representative(z, weight): a smooth function equal to
-    g on M, in the caller's array library. curvature(gradient): the (d, d) matrix B^T W(B, P_N gradient) of the Weingarten map,
-    so that the Riemannian Hessian of a function is Hess_M = B^T (its Hessian) B + curvature(its gradient), in NumPy.
+    g on M, in the caller's array library. A function has the Riemannian Hessian B^T (Hessian) B + curvature(gradient) on M.
     Source: Absil, Mahony and Trumpf (2013), eq. (7).
     """
 
     basis: Array
     representative: Callable[[Any, Any], Any]
-    curvature: Callable[[Array], Any] = flat
+    bending: Callable[[Array], Array] | None = None
+
+    def curvature(self, gradient: Array) -> Array:
+        """The (d, d) matrix B^T W(B, P_N gradient) of the Weingarten map, in NumPy; zero where M is linear."""
+        d = self.basis.shape[1]
+        return np.zeros((d, d)) if self.bending is None else self.bending(gradient)
 
 
 class Penalty(ABC):
