@@ -1,7 +1,17 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
 harness and tests go through."""
 
-from problems import analysis_l1, box_dual_tv, elastic_net, lasso, learned_potentials, lp_tuning, orthogonal, scalar
+from problems import (
+    analysis_l1,
+    box_dual_tv,
+    elastic_net,
+    lasso,
+    learned_potentials,
+    lp_tuning,
+    nnls,
+    orthogonal,
+    scalar,
+)
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -29,6 +39,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     box_dual_tv.ENSEMBLE,
     lp_tuning.ENSEMBLE,
     learned_potentials.ENSEMBLE,
+    nnls.ENSEMBLE,
 )
 
 __all__ = [
