@@ -11,6 +11,7 @@ from problems import (
     nnls,
     orthogonal,
     scalar,
+    simplex_least_squares,
 )
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
@@ -40,6 +41,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     lp_tuning.ENSEMBLE,
     learned_potentials.ENSEMBLE,
     nnls.ENSEMBLE,
+    simplex_least_squares.ENSEMBLE,
 )
 
 __all__ = [
