@@ -12,6 +12,7 @@ from problems import (
     orthogonal,
     scalar,
     simplex_least_squares,
+    tv_2d,
 )
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
@@ -42,6 +43,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     learned_potentials.ENSEMBLE,
     nnls.ENSEMBLE,
     simplex_least_squares.ENSEMBLE,
+    tv_2d.ENSEMBLE,
 )
 
 __all__ = [
