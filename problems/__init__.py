@@ -4,6 +4,7 @@ harness and tests go through."""
 from problems import (
     analysis_l1,
     box_dual_tv,
+    deblurring,
     elastic_net,
     lasso,
     learned_potentials,
@@ -44,6 +45,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     nnls.ENSEMBLE,
     simplex_least_squares.ENSEMBLE,
     tv_2d.ENSEMBLE,
+    deblurring.ENSEMBLE,
 )
 
 __all__ = [
