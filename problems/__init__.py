@@ -9,6 +9,7 @@ from problems import (
     lasso,
     learned_potentials,
     lp_tuning,
+    mri,
     nnls,
     orthogonal,
     scalar,
@@ -46,6 +47,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     simplex_least_squares.ENSEMBLE,
     tv_2d.ENSEMBLE,
     deblurring.ENSEMBLE,
+    mri.ENSEMBLE,
 )
 
 __all__ = [
