@@ -104,7 +104,10 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
         x = cp.Variable(n)
         image = self.a @ x + sum(parameter[1 + j] * (shift @ x) for j, shift in enumerate(self.shifts))
         groups = cp.reshape(self._d @ x, (2, n), order="C")
-        model = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(image - self.y) + parameter[0] * cp.sum(cp.norm2(groups, axis=0))))
+        # The epigraph of the norms, since a parameter of no known sign may multiply nothing but an affine expression.
+        t = cp.Variable(n)
+        fit = 0.5 * cp.sum_squares(image - self.y) + parameter[0] * cp.sum(t)
+        model = cp.Problem(cp.Minimize(fit), [cp.norm(groups, 2, axis=0) <= t])
         return ConicModel(model, parameter, (), x, (), _argument, lambda t, g: g * np.append(np.exp(t[0]), np.ones(len(t) - 1)))
 
     # The manifold

@@ -20,9 +20,9 @@ class NNLS(ConstrainedLeastSquares):
 
     @classmethod
     def draw(cls, n: int, seed: int, theta: str, sigma: float) -> NNLS:
-        """A uniform in [0, 1] (2n, n), half of x nonzero, noise of sigma times the root mean square of A x."""
+        """A of N(0, 1/m), m = 2n, half of x nonzero, noise of sigma times the root mean square of A x."""
         rng = np.random.default_rng(seed)
-        a, x = rng.random((2 * n, n)), np.zeros(n)
+        a, x = rng.standard_normal((2 * n, n)) / np.sqrt(2 * n), np.zeros(n)
         x[rng.permutation(n)[: (n + 1) // 2]] = 0.5 + rng.random((n + 1) // 2)
         clean = a @ x
         y = clean + sigma * np.sqrt(np.mean(clean**2)) * rng.standard_normal(2 * n)

@@ -24,12 +24,12 @@ class SimplexLeastSquares(ConstrainedLeastSquares):
 
     @classmethod
     def draw(cls, n: int, seed: int, theta: str, sigma: float) -> SimplexLeastSquares:
-        """A uniform in [0, 1] (2n, n), a third of the shares nonzero, noise of standard deviation sigma."""
+        """A of N(0, 1/m), m = 2n, a third of the shares nonzero, noise of standard deviation sigma."""
         rng = np.random.default_rng(seed)
-        a, x = rng.random((2 * n, n)), np.zeros(n)
+        a, x = rng.standard_normal((2 * n, n)) / np.sqrt(2 * n), np.zeros(n)
         chosen = rng.permutation(n)[: max(2, n // 3)]
         x[chosen] = rng.dirichlet(np.full(len(chosen), 5.0))
-        y = a @ x + sigma * rng.standard_normal(2 * n)
+        y = a @ x + sigma * rng.standard_normal(2 * n) / np.sqrt(2 * n)
         return cls(y, x, a=a) if theta == "data" else cls(a, x, y=y)
 
     def support(self, a: Array, y: Array) -> Array:
