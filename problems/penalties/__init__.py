@@ -8,6 +8,7 @@ from problems.penalties.huber import Huber
 from problems.penalties.l1 import L1
 from problems.penalties.l21 import L21
 from problems.penalties.linf import LInf
+from problems.penalties.maximum import Maximum
 from problems.penalties.nonnegative import Nonnegative
 from problems.penalties.nuclear import Nuclear
 from problems.penalties.quadratic import QuadraticPotential
@@ -22,6 +23,7 @@ PENALTIES: tuple[Penalty, ...] = (
     Huber(),
     L21(),
     LInf(),
+    Maximum(),
     Nonnegative(),
     Simplex(),
     Nuclear((2, 3)),
@@ -35,6 +37,7 @@ __all__ = [
     "Huber",
     "LInf",
     "Manifold",
+    "Maximum",
     "Nonnegative",
     "Nuclear",
     "Penalty",
