@@ -9,6 +9,7 @@ from problems import (
     lasso,
     learned_potentials,
     lp_tuning,
+    matrix_game,
     mri,
     nnls,
     orthogonal,
@@ -48,6 +49,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     tv_2d.ENSEMBLE,
     deblurring.ENSEMBLE,
     mri.ENSEMBLE,
+    matrix_game.ENSEMBLE,
 )
 
 __all__ = [

@@ -17,6 +17,8 @@ LIMITS: dict[tuple[str, str], Sharp] = {
     ("lasso", "unrolled-admm"): Sharp(1e-5, error_x=1e-5),  # linear, but slower than on the dual: measured 1e-7
     # Its penalty is tuned to H = I; here H = D D^T has a condition number near 100, and 1000 iterations gain four digits.
     ("box-dual-tv", "unrolled-admm"): Sharp(1e-2, error_x=1e-3),
+    # Linear convergence of x, but the derivative of a linear programme's iterates first grows: measured 0.5 at 1000 steps.
+    ("matrix-game", "unrolled-admm"): Sharp(0.7, error_x=1e-2),
     ("deblurring", "unrolled-admm"): Sharp(1e-5, error_x=1e-6),  # the blur leaves frequencies that move slowly
 }
 OTHERS = tuple(problem for problem in PROBLEMS if problem.name != "analysis-l1")  # which has tests/test_methods.py
