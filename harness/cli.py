@@ -198,7 +198,8 @@ def reproduce(
             raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got {name!r}")
         for chosen in EXPERIMENTS if name == "all" else (name,):
             folder = out or RUNS / f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
-            print(f"written: {EXPERIMENTS[chosen](folder, quick)}")
+            made = EXPERIMENTS[chosen](folder, quick)
+            print(f"written: {_claim(folder) if made.name == 'claim.json' else made}")
 
 
 @app.command("tune-beta")
@@ -281,6 +282,12 @@ def _report(paths: list[Path], folder: Path) -> None:
 
     runs = [Run.open(path) for path in paths]
     print(f"report: {write_report(runs, folder)}")
+
+
+def _claim(folder: Path) -> Path:
+    from reports import write_claim
+
+    return write_claim(folder)
 
 
 class _one_line:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reports.compare import Comparison
     from results import Run
 
-__all__ = ["checks_table", "compare", "terminal_table", "write_report"]
+__all__ = ["checks_table", "compare", "terminal_table", "write_claim", "write_report"]
 
 # pandas, matplotlib and seaborn are slow to import: the command line must not wait for them.
 
@@ -23,6 +23,13 @@ def write_report(runs: Sequence[Run], folder: Path) -> Path:
     from reports.page import write
 
     return write(runs, folder)
+
+
+def write_claim(folder: Path) -> Path:
+    """Write the page and the figure of the claim that an experiment left in the folder; the path of the page."""
+    from reports.claims import write
+
+    return write(folder)
 
 
 def terminal_table(run: Run) -> Any:

@@ -70,9 +70,21 @@ def exponent(x: Any, y: Any, seed: int = 0, draws: int = DRAWS) -> Estimate:
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     kept = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
-    u, v = np.log(x[kept]), np.log(y[kept])
+    return _line(np.log(x[kept]), np.log(y[kept]), seed, draws)
+
+
+def rate(x: Any, y: Any, seed: int = 0, draws: int = DRAWS) -> Estimate:
+    """The q of y = c q^x by least squares of log y on x, with a residual bootstrap; needs three different x."""
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    kept = np.isfinite(x) & np.isfinite(y) & (y > 0)
+    found = _line(x[kept], np.log(y[kept]), seed, draws)
+    return Estimate(math.exp(found.value), math.exp(found.low), math.exp(found.high), found.blocks)
+
+
+def _line(u: Floats, v: Floats, seed: int, draws: int) -> Estimate:
+    """The slope of v over u."""
     if np.unique(u).size < 3:
-        return Estimate(blocks=int(kept.sum()))
+        return Estimate(blocks=u.size)
     centred = u - u.mean()
     weights = centred / (centred @ centred)
     slope = weights @ v

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.experiments import blorc_table4
+from harness.experiments import blorc_table4, smoothing_bias
+from harness.experiments._claims import experiment
 
-EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {"blorc-table4": blorc_table4.reproduce}
+EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
+    "blorc-table4": blorc_table4.reproduce,
+    "smoothing-bias": experiment(smoothing_bias.measure),
+}
