@@ -3,6 +3,7 @@
 from methods._frameworks import synchronise, to_numpy
 from methods.base import Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
+from methods.blorc_batched import BlorcBatched
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
@@ -24,6 +25,7 @@ METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
     BlorcFactors(),
     BlorcWarm(),
+    BlorcBatched(),
     BlorcDaqp(),
     *(BlorcLayer(framework) for framework in _FRAMEWORKS),
     BlorcPaper(),

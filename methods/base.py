@@ -86,6 +86,10 @@ class GradientMethod(ABC):
     def prepare(self, problem: Problem) -> Prepared:
         """A pure function of theta (float64 NumPy) to Gradient. Solves nothing; what can be built once is built here."""
 
+    def on(self, device: str) -> GradientMethod | None:
+        """The method with its work on that device, "cpu" or "cuda"; None where it cannot be done there."""
+        return self if device == "cpu" else None
+
     def ladder(self) -> tuple[GradientMethod, ...]:
         """The method over its knob, for work-precision diagrams."""
         return (self,)
