@@ -53,6 +53,7 @@ def run(
     batch: Annotated[str | None, typer.Option(help="batch sizes, such as 1,100; 0: one signal, no batch axis")] = None,
     knobs: Annotated[str | None, typer.Option(help="default, or all rungs of the work-precision ladders")] = None,
     threads: Annotated[int, typer.Option(help="threads of a worker, pinned to as many cores")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda: where the methods do their work")] = "cpu",
     budget: Annotated[float | None, typer.Option(help="seconds of sampling a cell")] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds a call may take; 60, scaling: 10")] = None,
     memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
@@ -79,7 +80,7 @@ def run(
             finished: Path | None = commands.resume(resume)
         else:
             target = out or RUNS / f"{preset or ('custom' if given else 'default')}-{datetime.now():%Y%m%d-%H%M%S}"
-            request = commands.Request(preset, given, tuple(method or ()), threads, budget, timeout, memory_limit)
+            request = commands.Request(preset, given, tuple(method or ()), threads, device, budget, timeout, memory_limit)
             finished = commands.run(request, target, dry_run)
         if finished is None:
             return

@@ -18,7 +18,7 @@ from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
-from methods import YARDSTICKS
+from methods import DEVICES, YARDSTICKS
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
 from results import Planned, Run, RunError
 
@@ -31,6 +31,7 @@ class Request:
     axes: dict[str, Any]
     methods: tuple[str, ...]
     threads: int
+    device: str
     budget_s: float | None
     timeout_s: float | None
     memory_limit_gib: float
@@ -41,7 +42,8 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     methods = select(request.methods)
     options = _options(request)
     sweeps = _sweeps(request)
-    cells = plan(sweeps, methods, threads=options.threads)
+    require_device(request.device)
+    cells = plan(sweeps, methods, request.device, options.threads)
     if not cells:
         raise ValueError("the plan has no cells; give other methods or axes")
     if dry_run:
@@ -53,7 +55,7 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},
-        environment.snapshot(options.threads),
+        environment.snapshot(options.threads, request.device),
         method_facts(catalogue, [method.label for method in methods]),
         asdict(options),
     )
@@ -70,8 +72,17 @@ def resume(path: Path) -> Path:
         raise RunError(
             f"{path} was measured with other code or library versions; its rows would not be comparable: start a new run"
         )
+    for device in {cell.device for cell in made.cells.values()}:
+        require_device(device)
     settings = made.settings
     return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}))
+
+
+def require_device(device: str) -> None:
+    """ValueError where there is no such device."""
+    _among("--device", device, DEVICES)
+    if device == "cuda" and not environment.gpu():
+        raise ValueError("--device cuda needs a GPU that torch can use, got none; see dargmin doctor, or give --device cpu")
 
 
 def _versions(sources: Iterable[str]) -> dict[str, str]:

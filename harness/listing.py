@@ -8,7 +8,7 @@ from rich.table import Table
 
 from harness.catalogue import entries
 from harness.worker import missing
-from methods import GradientMethod
+from methods import DEVICES, GradientMethod
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, THETAS, AnalysisL1
 
 
@@ -59,7 +59,8 @@ def _facts(method: GradientMethod) -> list[str]:
     swept = f"{method.knob} {_range(method)}; " if method.knob else ""
     others = [f"{name} {_shown(value)}" for name, value in method.knobs.items() if name != method.knob]
     batches = "batches natively" if method.batching == "native" else "loops over a batch"
-    return [swept + batches, *([f"fixed: {', '.join(others)}"] if others else [])]
+    devices = " or ".join(device for device in DEVICES if method.on(device) is not None)
+    return [f"{swept}{batches}; on {devices}", *([f"fixed: {', '.join(others)}"] if others else [])]
 
 
 def _range(method: GradientMethod) -> str:

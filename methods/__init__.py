@@ -1,7 +1,7 @@
 """How a problem is differentiated: one strategy a file. METHODS is the tuple that harness and tests go through."""
 
 from methods._frameworks import synchronise, to_numpy
-from methods.base import Chained, Gradient, GradientMethod, Prepared, Split
+from methods.base import DEVICES, Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_batched import BlorcBatched
 from methods.blorc_daqp import BlorcDaqp
@@ -43,4 +43,15 @@ METHODS: tuple[GradientMethod, ...] = (
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
-__all__ = ["METHODS", "YARDSTICKS", "Chained", "Gradient", "GradientMethod", "Prepared", "Split", "synchronise", "to_numpy"]
+__all__ = [
+    "DEVICES",
+    "METHODS",
+    "YARDSTICKS",
+    "Chained",
+    "Gradient",
+    "GradientMethod",
+    "Prepared",
+    "Split",
+    "synchronise",
+    "to_numpy",
+]

@@ -71,13 +71,7 @@ class BatchedSolver:
         """ValueError names a wrong shape of W; SolveError where no pattern verifies."""
         import torch
 
-        if w.ndim != 2 or w.shape[1] != self.y.shape[-1] or not len(w):
-            wanted = f"(k, n) with k > 0 and n = {self.y.shape[-1]} as y has"
-            raise ValueError(f"theta must have shape {wanted}, got {tuple(w.shape)}")
-        lengths = w.norm(dim=1)
-        lengths = lengths.where(lengths > 0, 1.0)
-        u = w / lengths[:, None]
-        dual = _Dual(u, self.y.reshape(-1, w.shape[1]), self.beta * lengths, u @ u.T)
+        dual = self.dual(w)
         z, left, faces = dual.start(), torch.arange(len(dual.y), device=w.device), []
         rounds = 0
         while len(left) and rounds < ROUNDS:
@@ -86,7 +80,17 @@ class BatchedSolver:
             if done.any():
                 faces.append(face[done])
                 left = left[~done]
-        return Solutions(self, w, dual, z, faces, left.tolist(), lengths, START + rounds)
+        return Solutions(self, w, dual, z, faces, left.tolist(), START + rounds)
+
+    def dual(self, w: Tensor) -> _Dual:
+        """The box dual of W, its rows scaled to unit length."""
+        if w.ndim != 2 or w.shape[1] != self.y.shape[-1] or not len(w):
+            wanted = f"(k, n) with k > 0 and n = {self.y.shape[-1]} as y has"
+            raise ValueError(f"theta must have shape {wanted}, got {tuple(w.shape)}")
+        lengths = w.norm(dim=1)
+        lengths = lengths.where(lengths > 0, 1.0)
+        u = w / lengths[:, None]
+        return _Dual(u, lengths, self.y.reshape(-1, w.shape[1]), self.beta * lengths, u @ u.T)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class _Dual:
     """min over |z_i| <= b_i of 1/2 |y - U^T z|^2 for every row y of (batch, n)."""
 
     u: Tensor
+    lengths: Tensor  # of the rows of W
     y: Tensor
     b: Tensor
     gram: Tensor
@@ -152,11 +157,10 @@ class Solutions:
     """x* = y - W^T z of every signal, on the device; what was left open comes from the route that never fails."""
 
     def __init__(
-        self, solver: BatchedSolver, w: Tensor, dual: _Dual, z: Tensor, faces: list[Faces], left: list[int],
-        lengths: Tensor, iterations: int,
-    ) -> None:  # fmt: skip
-        self._w, self._dual, self._faces, self._lengths, self._shape = w, dual, faces, lengths, solver.y.shape
-        self._z, self._x = z / lengths, dual.y - z @ dual.u
+        self, solver: BatchedSolver, w: Tensor, dual: _Dual, z: Tensor, faces: list[Faces], left: list[int], iterations: int
+    ) -> None:
+        self._w, self._dual, self._faces, self._shape = w, dual, faces, solver.y.shape
+        self._z, self._x = z / dual.lengths, dual.y - z @ dual.u
         self.iterations = iterations
         self._handed: dict[int, Bounded] = {}
         for index in left:
@@ -187,7 +191,7 @@ class Solutions:
         for faces in self._faces:
             part = g[faces.signals]
             first = faces.solve(part @ u.T)
-            h[faces.signals] = (first + faces.solve((part - first @ u) @ u.T)) / self._lengths
+            h[faces.signals] = (first + faces.solve((part - first @ u) @ u.T)) / self._dual.lengths
         for index, found in self._handed.items():
             h[index] = self._tensor(found.adjoint(_numpy(g[index]))[0])
         return h

@@ -54,6 +54,8 @@ class Chained:
         return self.step(theta, None)[0]
 
 
+DEVICES = ("cpu", "cuda")
+
 Prepared = Callable[[Array], Gradient]
 
 

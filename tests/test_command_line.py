@@ -55,6 +55,7 @@ WRONG = {
     "--memory-limit -1": "--memory-limit must be at least 0",
     "--memory-limit nan": "--memory-limit must be at least 0 GiB and finite, got nan",
     "--threads 1000": "--threads must be between 1 and",
+    "--device tpu": "--device must be one of cpu, cuda, got 'tpu'",
     "--foo": "No such option: --foo",
     "--threads two": "Invalid value for '--threads'",
     "--resume /nonexistent": "/nonexistent is not a run folder",
