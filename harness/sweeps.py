@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from methods import YARDSTICKS, GradientMethod
+from methods import SETTINGS, YARDSTICKS, GradientMethod
 from problems import AnalysisL1
 from results import Planned
 
@@ -27,13 +27,16 @@ class Sweep:
     batch: tuple[int, ...] = (0,)
     knobs: str = "default"
     measure: str = "time"
-    methods: tuple[str, ...] = ()  # names; empty: all
+    methods: tuple[str, ...] = ()  # names or labels; empty: all
     without: tuple[str, ...] = ()  # names left out
 
     def cells(self, methods: Iterable[GradientMethod], device: str, threads: int) -> list[Planned]:
         """One Planned a method, knob and instance, small n first."""
+        methods = tuple(methods)
+        names = {method.name for method in methods}
+        settings = [m for m in SETTINGS if m.label in self.methods and m.name in names]
         yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
-        chosen = [m for m in dict.fromkeys([*methods, *yardsticks]) if self._chooses(m)]
+        chosen = [m for m in dict.fromkeys([*methods, *settings, *yardsticks]) if self._chooses(m)]
         axes = itertools.product(self.n, self.operators, self.signals, self.sigma, self.seeds, self.batch)
         return [
             _planned(variant, self, *point, device, threads)
@@ -43,7 +46,8 @@ class Sweep:
         ]
 
     def _chooses(self, method: GradientMethod) -> bool:
-        return (not self.methods or method.name in self.methods) and method.name not in self.without
+        named = {method.name, method.label}
+        return not (self.methods and named.isdisjoint(self.methods)) and method.name not in self.without
 
     def _variants(self, method: GradientMethod) -> tuple[GradientMethod, ...]:
         rungs = method.ladder() if self.knobs == "all" else ()

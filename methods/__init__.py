@@ -40,12 +40,16 @@ METHODS: tuple[GradientMethod, ...] = (
     DirectionalDifferences(),
 )
 
+# Other settings of a peer, run where a sweep of the method or a user names their label.
+SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(solver="Clarabel"), ConeLayer(adjoint="dense"))
+
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
 __all__ = [
     "DEVICES",
     "METHODS",
+    "SETTINGS",
     "YARDSTICKS",
     "Chained",
     "Gradient",

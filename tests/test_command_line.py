@@ -173,6 +173,7 @@ def test_list_names_methods_and_reasons() -> None:
     assert "row-weights" in done.stdout  # whole in a log of 80 columns
     assert "iterations 30 to 10000; loops over a batch" in done.stdout
     assert "fixed: gamma 0.001" in done.stdout
+    assert "runs on cuda too" in done.stdout
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
