@@ -13,10 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness import environment
+from harness import cluster, environment
 from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
-from harness.runner import Options, Runner, method_facts
+from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, plan
 from methods import DEVICES, SETTINGS, YARDSTICKS
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
@@ -35,6 +35,8 @@ class Request:
     budget_s: float | None
     timeout_s: float | None
     memory_limit_gib: float
+    executor: str = "local"
+    scheduler: str | None = None
 
 
 def run(request: Request, target: Path, dry_run: bool) -> Path | None:
@@ -49,6 +51,8 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     if dry_run:
         _print_plan(cells, options)
         return None
+    _among("--executor", request.executor, cluster.EXECUTORS)
+    client = cluster.connect(request.executor, request.scheduler)
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
     catalogue = {label: method for label, method in with_ladders([*methods, *SETTINGS, *YARDSTICKS]).items() if label in labels}
@@ -60,10 +64,10 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
         asdict(options),
     )
     _print_plan(cells, options)
-    return _measure(made, options)
+    return _measure(made, options, client)
 
 
-def resume(path: Path) -> Path:
+def resume(path: Path, executor: str = "local", scheduler: str | None = None) -> Path:
     """Go on with a run; RunError where versions or code differ from those it began with."""
     made = Run.open(path)
     versions = _versions(made.settings["sources"])
@@ -75,7 +79,9 @@ def resume(path: Path) -> Path:
     for device in {cell.device for cell in made.cells.values()}:
         require_device(device)
     settings = made.settings
-    return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}))
+    _among("--executor", executor, cluster.EXECUTORS)
+    client = cluster.connect(executor, scheduler)
+    return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}), client)
 
 
 def require_device(device: str) -> None:
@@ -98,7 +104,7 @@ def interrupted(path: Path) -> bool:
     return len(made.rows()) < len(made.cells)
 
 
-def _measure(made: Run, options: Options) -> Path:
+def _measure(made: Run, options: Options, client: Any) -> Path:
     console = Console(stderr=True)
     done = made.rows()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -108,12 +114,16 @@ def _measure(made: Run, options: Options) -> Path:
         def on_cell(cell: Planned) -> None:
             progress.update(task, advance=1, description=f"{cell.operator} n={cell.n}")
 
-        with Runner(made, options, on_cell) as runner:
-            progress.update(task, completed=runner.finished_cells())
-            try:
-                runner.measure()
-            except KeyboardInterrupt:
-                console.print(f"interrupted; finished blocks are kept: dargmin run --resume {made.path}")
+        progress.update(task, completed=len(made.cells) - sum(map(len, unfinished(made))))
+        try:
+            if client is not None:
+                with client:
+                    cluster.measure(made, options, client, on_cell)
+            else:
+                with Runner(made.cells.values(), options, on_cell) as runner:
+                    runner.measure(made)
+        except KeyboardInterrupt:
+            console.print(f"interrupted; finished blocks are kept: dargmin run --resume {made.path}")
     made.compact()
     if len(made.rows()) > len(done):
         console.print(f"run: {made.path}")

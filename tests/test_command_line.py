@@ -56,6 +56,8 @@ WRONG = {
     "--memory-limit nan": "--memory-limit must be at least 0 GiB and finite, got nan",
     "--threads 1000": "--threads must be between 1 and",
     "--device tpu": "--device must be one of cpu, cuda, got 'tpu'",
+    "--executor nope": "--executor must be one of local, dask, got 'nope'",
+    "--scheduler tcp://here:1": "--scheduler goes with --executor dask",
     "--foo": "No such option: --foo",
     "--threads two": "Invalid value for '--threads'",
     "--resume /nonexistent": "/nonexistent is not a run folder",
