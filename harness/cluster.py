@@ -41,7 +41,11 @@ def connect(executor: str, scheduler: str | None) -> Any:
         client = Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise ValueError(f"--scheduler must be the address of a running dask scheduler, got {scheduler!r}: {error}") from None
-    _check_versions(client)
+    try:
+        _check_versions(client)
+    except ValueError:
+        client.close()
+        raise
     return client
 
 

@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
 
 
 def request(address: str | None, executor: str = "dask") -> commands.Request:
-    return commands.Request(None, AXES, ("blorc", "closed-form-torch"), 1, "cpu", 0.05, None, 8.0, executor, address)
+    return commands.Request(None, AXES, ("blorc-daqp", "fd-directional"), 1, "cpu", 0.05, None, 8.0, executor, address)
 
 
 @needs_dask
@@ -38,7 +38,9 @@ def test_a_cluster_gives_a_row_for_every_cell_and_resumes(address: str, tmp_path
     assert path is not None
     frame = Run.open(path).frame()
     assert set(frame["status"]) == {"ok"} and len(frame) == 4
-    assert (frame["host"] != "").all() and (frame["total_s"] > 0).all() and (frame["error_rel"] < 1e-12).all()
+    assert (
+        (frame["host"] != "").all() and (frame["total_s"] > 0).all() and (frame["error_rel"] < 1e-6).all()
+    )  # of the differences
     lines = (path / "records.jsonl").read_text().splitlines(keepends=True)
     (path / "records.jsonl").write_text("".join(lines[:2]))  # one block of two
     commands.resume(path, "dask", address)
