@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from methods import METHODS, YARDSTICKS, GradientMethod
+from methods import METHODS, SETTINGS, YARDSTICKS, GradientMethod
 
 
 class MethodError(ValueError):
@@ -17,8 +17,8 @@ class MethodError(ValueError):
 
 
 def entries(sources: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
-    """The methods of the suite and its yardsticks, then the methods of the users' files."""
-    ours = METHODS + YARDSTICKS
+    """The methods of the suite, further settings and yardsticks, then the methods of the users' files."""
+    ours = METHODS + SETTINGS + YARDSTICKS
     return _distinct(ours + tuple(method for source in dict.fromkeys(sources) for method in load(source)))
 
 
@@ -41,7 +41,7 @@ def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
     names = tuple(dict.fromkeys(names))
     if not names:
         return METHODS
-    known = with_ladders(METHODS + YARDSTICKS)
+    known = with_ladders(METHODS + SETTINGS + YARDSTICKS)
     chosen: list[GradientMethod] = []
     for name in names:
         if name == "all":

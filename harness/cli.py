@@ -53,9 +53,12 @@ def run(
     batch: Annotated[str | None, typer.Option(help="batch sizes, such as 1,100; 0: one signal, no batch axis")] = None,
     knobs: Annotated[str | None, typer.Option(help="default, or all rungs of the work-precision ladders")] = None,
     threads: Annotated[int, typer.Option(help="threads of a worker, pinned to as many cores")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda: where the methods do their work")] = "cpu",
     budget: Annotated[float | None, typer.Option(help="seconds of sampling a cell")] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds a call may take; 60, scaling: 10")] = None,
     memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
+    executor: Annotated[str, typer.Option(help="local, or dask: blocks on the workers of a cluster")] = "local",
+    scheduler: Annotated[str | None, typer.Option(help="address of the dask scheduler, such as tcp://host:8786")] = None,
     out: Annotated[Path | None, typer.Option(help="run folder to make")] = None,
     resume: Annotated[Path | None, typer.Option(help="run folder to go on with")] = None,
     report: Annotated[bool, typer.Option(help="write the report at the end")] = True,
@@ -76,10 +79,11 @@ def run(
         if resume is not None:
             if given or preset or method or out:
                 raise ValueError("--resume goes on with the plan of the run; give no preset, method, axis or --out with it")
-            finished: Path | None = commands.resume(resume)
+            finished: Path | None = commands.resume(resume, executor, scheduler)
         else:
             target = out or RUNS / f"{preset or ('custom' if given else 'default')}-{datetime.now():%Y%m%d-%H%M%S}"
-            request = commands.Request(preset, given, tuple(method or ()), threads, budget, timeout, memory_limit)
+            limits = threads, device, budget, timeout, memory_limit
+            request = commands.Request(preset, given, tuple(method or ()), *limits, executor, scheduler)
             finished = commands.run(request, target, dry_run)
         if finished is None:
             return

@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness import environment
+from harness import cluster, environment
 from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
-from harness.runner import Options, Runner, method_facts
+from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, ensemble, plan
-from methods import YARDSTICKS
+from methods import DEVICES, SETTINGS, YARDSTICKS
 from problems import Ensemble
 from results import Planned, Run, RunError
 
@@ -31,9 +31,12 @@ class Request:
     axes: dict[str, Any]
     methods: tuple[str, ...]
     threads: int
+    device: str
     budget_s: float | None
     timeout_s: float | None
     memory_limit_gib: float
+    executor: str = "local"
+    scheduler: str | None = None
 
 
 def run(request: Request, target: Path, dry_run: bool) -> Path | None:
@@ -41,27 +44,30 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     methods = select(request.methods)
     options = _options(request)
     sweeps = _sweeps(request)
-    cells = plan(sweeps, methods, threads=options.threads)
+    require_device(request.device)
+    cells = plan(sweeps, methods, request.device, options.threads)
     if not cells:
         raise ValueError("the plan has no cells; give other methods or axes")
     if dry_run:
         _print_plan(cells, options)
         return None
+    _among("--executor", request.executor, cluster.EXECUTORS)
+    client = cluster.connect(request.executor, request.scheduler)
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
-    catalogue = {label: method for label, method in with_ladders([*methods, *YARDSTICKS]).items() if label in labels}
+    catalogue = {label: method for label, method in with_ladders([*methods, *SETTINGS, *YARDSTICKS]).items() if label in labels}
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},
-        environment.snapshot(options.threads),
-        method_facts(catalogue, [method.label for method in methods]),
+        environment.snapshot(options.threads, request.device),
+        method_facts(catalogue, [method.label for method in (*methods, *SETTINGS)]),
         asdict(options),
     )
     _print_plan(cells, options)
-    return _measure(made, options)
+    return _measure(made, options, client)
 
 
-def resume(path: Path) -> Path:
+def resume(path: Path, executor: str = "local", scheduler: str | None = None) -> Path:
     """Go on with a run; RunError where versions or code differ from those it began with."""
     made = Run.open(path)
     versions = _versions(made.settings["sources"])
@@ -70,8 +76,19 @@ def resume(path: Path) -> Path:
         raise RunError(
             f"{path} was measured with other code or library versions; its rows would not be comparable: start a new run"
         )
+    for device in {cell.device for cell in made.cells.values()}:
+        require_device(device)
     settings = made.settings
-    return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}))
+    _among("--executor", executor, cluster.EXECUTORS)
+    client = cluster.connect(executor, scheduler)
+    return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}), client)
+
+
+def require_device(device: str) -> None:
+    """ValueError where there is no such device."""
+    _among("--device", device, DEVICES)
+    if device == "cuda" and not environment.gpu():
+        raise ValueError("--device cuda needs a GPU that torch can use, got none; see dargmin doctor, or give --device cpu")
 
 
 def _versions(sources: Iterable[str]) -> dict[str, str]:
@@ -87,7 +104,7 @@ def interrupted(path: Path) -> bool:
     return len(made.rows()) < len(made.cells)
 
 
-def _measure(made: Run, options: Options) -> Path:
+def _measure(made: Run, options: Options, client: Any) -> Path:
     console = Console(stderr=True)
     done = made.rows()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -97,12 +114,16 @@ def _measure(made: Run, options: Options) -> Path:
         def on_cell(cell: Planned) -> None:
             progress.update(task, advance=1, description=f"{_where(cell)} n={cell.n}")
 
-        with Runner(made, options, on_cell) as runner:
-            progress.update(task, completed=runner.finished_cells())
-            try:
-                runner.measure()
-            except KeyboardInterrupt:
-                console.print(f"interrupted; finished blocks are kept: dargmin run --resume {made.path}")
+        progress.update(task, completed=len(made.cells) - sum(map(len, unfinished(made))))
+        try:
+            if client is not None:
+                with client:
+                    cluster.measure(made, options, client, on_cell)
+            else:
+                with Runner(made.cells.values(), options, on_cell) as runner:
+                    runner.measure(made)
+        except KeyboardInterrupt:
+            console.print(f"interrupted; finished blocks are kept: dargmin run --resume {made.path}")
     made.compact()
     if len(made.rows()) > len(done):
         console.print(f"run: {made.path}")

@@ -27,7 +27,7 @@ def show() -> bool:
     console.print("memory meter: " + (f"works, floor {floor / 1024:.0f} KiB" if floor == floor else "not on this platform"))
     console.print(f"threads: {_thread_report()}")
     console.print(f"chromium (browser tests only): {shutil.which('chromium') or 'absent'}")
-    console.print(f"GPU: {_gpu()}")
+    console.print(f"GPU: {environment.gpu() or 'none that torch can use, so no --device cuda'}")
     return not lacking
 
 
@@ -38,11 +38,3 @@ def _thread_report() -> str:
     np.ones((2, 2)) @ np.ones((2, 2))
     pools = {f"{pool['internal_api']} {pool['num_threads']}" for pool in threadpool_info()}
     return f"{', '.join(sorted(pools)) or 'none found'} here; workers are held to --threads"
-
-
-def _gpu() -> str:
-    try:
-        import torch
-    except ImportError:
-        return "unknown, torch is not installed"
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch can use"

@@ -59,7 +59,16 @@ def cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
-def snapshot(threads: int) -> dict[str, Any]:
+def gpu() -> str:
+    """The name of the GPU that torch can use; empty where there is none. Loads torch."""
+    try:
+        import torch
+    except ImportError:
+        return ""
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else ""
+
+
+def snapshot(threads: int, device: str = "cpu") -> dict[str, Any]:
     """All of it, once a run."""
     import psutil
 
@@ -70,6 +79,7 @@ def snapshot(threads: int) -> dict[str, Any]:
         "cores": len(cores()),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": threads,
+        "gpu": gpu() if device == "cuda" else "",
         "host": socket.gethostname(),
         "commit": commit(),
         "versions": versions(),

@@ -55,11 +55,12 @@ def _reason(method: GradientMethod, instance: AnalysisL1) -> str:
 
 
 def _facts(method: GradientMethod) -> list[str]:
-    """The range of the swept knob and how it takes batches; the knobs that stay."""
+    """The range of the swept knob and how it takes batches; whether it can use a GPU; the knobs that stay."""
     swept = f"{method.knob} {_range(method)}; " if method.knob else ""
     others = [f"{name} {_shown(value)}" for name, value in method.knobs.items() if name != method.knob]
     batches = "batches natively" if method.batching == "native" else "loops over a batch"
-    return [swept + batches, *([f"fixed: {', '.join(others)}"] if others else [])]
+    places = ["runs on cuda too"] if method.on("cuda") is not None else []
+    return [swept + batches, *places, *([f"fixed: {', '.join(others)}"] if others else [])]
 
 
 def _range(method: GradientMethod) -> str:

@@ -56,8 +56,11 @@ def floor() -> float:
 def allocated(prepared: Prepared, theta: Array, library: str) -> float:
     """Bytes the call holds by its framework's own count.
 
-    torch: tensors saved for backward. JAX: arrays alive between forward and backward. NumPy: peak of tracemalloc.
+    torch: tensors saved for backward. CUDA: peak of its allocator. JAX: arrays alive between forward and backward. NumPy:
+    peak of tracemalloc.
     """
+    if library == "cuda":
+        return _on_gpu(prepared, theta)
     if library == "torch":
         return _saved_tensors(prepared, theta)
     if library == "jax":
@@ -78,6 +81,17 @@ def _saved_tensors(prepared: Prepared, theta: Array) -> float:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         prepared(theta)
     return float(sum(sizes.values())) if sizes else math.nan
+
+
+def _on_gpu(prepared: Prepared, theta: Array) -> float:
+    import torch
+
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    baseline = torch.cuda.memory_allocated()
+    prepared(theta)
+    torch.cuda.synchronize()
+    return float(torch.cuda.max_memory_allocated() - baseline)
 
 
 def _residuals(prepared: Prepared, theta: Array) -> float:

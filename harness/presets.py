@@ -77,16 +77,18 @@ SCALING = (
 )
 
 _EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")
-_PEERS = ("cvxpylayers-torch", "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
+_CONES = ("cvxpylayers-torch", "cvxpylayers-torch(solver=Clarabel)", "cvxpylayers-torch(adjoint=dense)")
+_PEERS = (*_CONES, "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
 _DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
+_BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, "closed-form-torch", "closed-form-jax")
 
 SPEED = (
     Sweep(operators=("identity", "dct"), signals=_DCT, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
     Sweep(operators=_DENSE, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
     Sweep(operators=("identity",), signals=_DCT, n=(256,), seeds=(1, 2), methods=_FEW),
     Sweep(operators=("tv", "random"), n=(256,), seeds=(1, 2), methods=_FEW),
-    Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=_FEW),
-    Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_FEW),
+    Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=_BATCH),
+    Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_BATCH),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
 )

@@ -60,14 +60,15 @@ class _Entry:
 
 
 class Runner:
-    """Measures the unfinished blocks of a run; `close` ends all workers."""
+    """Measures blocks of these cells; leaving the context ends all workers."""
 
-    def __init__(self, run: Run, options: Options, on_cell: Callable[[Planned], None] = lambda cell: None) -> None:
-        self._run = run
+    def __init__(
+        self, cells: Iterable[Planned], options: Options, on_cell: Callable[[Planned], None] = lambda cell: None
+    ) -> None:
         self._options = options
         self._on_cell = on_cell
         self._catalogue = with_ladders(entries(options.sources))
-        planned = {cell.label for cell in run.cells.values()}
+        planned = {cell.label for cell in cells}
         needed = {name for label in planned & set(self._catalogue) for name in self._catalogue[label].requires}
         self._spawn = context(options.threads, sorted(needed))
         self._cores = environment.cores()
@@ -82,19 +83,13 @@ class Runner:
         for handle in self._workers.values():
             handle.close()
 
-    def finished_cells(self) -> int:
-        """How many cells of finished blocks there are to skip."""
-        finished = self._run.rows()
-        return sum(len(members) for _, members in blocks(self._run.cells) if all(key in finished for key, _ in members))
+    def measure(self, run: Run) -> None:
+        """The unfinished blocks of a run."""
+        for members in unfinished(run):
+            run.append(self.block(members))
 
-    def measure(self) -> None:
-        """All blocks with an unfinished cell, each as a whole, so that ratios stay paired."""
-        finished = self._run.rows()
-        for _, members in blocks(self._run.cells):
-            if any(key not in finished for key, _ in members):
-                self._run.append(self._block(members))
-
-    def _block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
+    def block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
+        """A row for every cell of a block."""
         cells = [_Entry(key, planned) for key, planned in members]
         memory_pass = cells[0].planned.measure == "memory"
         open_cells = [cell for cell in cells if not self._settled(cell)]
@@ -229,6 +224,12 @@ def blocks(cells: dict[str, Planned]) -> Iterable[tuple[str, list[tuple[str, Pla
     for key, planned in cells.items():
         grouped.setdefault(planned.block(), []).append((key, planned))
     return grouped.items()
+
+
+def unfinished(run: Run) -> list[list[tuple[str, Planned]]]:
+    """The blocks with an unfinished cell, to be measured again as a whole, so that ratios stay paired."""
+    finished = run.rows()
+    return [members for _, members in blocks(run.cells) if any(key not in finished for key, _ in members)]
 
 
 def method_facts(methods: dict[str, GradientMethod], headline: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from methods import YARDSTICKS, GradientMethod
+from methods import SETTINGS, YARDSTICKS, GradientMethod
 from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned
 
@@ -44,13 +44,16 @@ class Sweep:
     batch: tuple[int, ...] = (0,)
     knobs: str = "default"
     measure: str = "time"
-    methods: tuple[str, ...] = ()  # names; empty: all
+    methods: tuple[str, ...] = ()  # names or labels; empty: all
     without: tuple[str, ...] = ()  # names left out
 
     def cells(self, methods: Iterable[GradientMethod], device: str, threads: int) -> list[Planned]:
         """One Planned a method, knob and instance, small n first."""
+        methods = tuple(methods)
+        names = {method.name for method in methods}
+        settings = [m for m in SETTINGS if m.label in self.methods and m.name in names]
         yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
-        chosen = [m for m in dict.fromkeys([*methods, *yardsticks]) if self._chooses(m)]
+        chosen = [m for m in dict.fromkeys([*methods, *settings, *yardsticks]) if self._chooses(m)]
         return [
             _planned(variant, self, point, device, threads)
             for point in self.points()
@@ -73,7 +76,8 @@ class Sweep:
         return [Point(*values) for values in axes]
 
     def _chooses(self, method: GradientMethod) -> bool:
-        return (not self.methods or method.name in self.methods) and method.name not in self.without
+        named = {method.name, method.label}
+        return not (self.methods and named.isdisjoint(self.methods)) and method.name not in self.without
 
     def _variants(self, method: GradientMethod) -> tuple[GradientMethod, ...]:
         rungs = method.ladder() if self.knobs == "all" else ()

@@ -40,7 +40,9 @@ def without_gc() -> Iterator[None]:
 
 
 def library(gradient: Gradient) -> str:
-    """The package that the gradient's array type comes from: numpy, torch or jax."""
+    """Whose arrays the gradient is made of: numpy, torch, jax, or cuda for those of torch on a GPU."""
+    if getattr(gradient.grad, "is_cuda", False):
+        return "cuda"
     return type(gradient.grad).__module__.split(".")[0].removesuffix("lib")
 
 
@@ -48,7 +50,7 @@ def waiter(gradient: Gradient) -> Callable[[Any], Any]:
     """What waits for results of this kind: JAX's for any tree of its arrays, CUDA's, or nothing."""
     if library(gradient) == "jax":
         return sys.modules["jax"].block_until_ready
-    if getattr(gradient.grad, "is_cuda", False):
+    if library(gradient) == "cuda":
         return lambda _: synchronise(gradient.grad)
     return lambda result: result
 

@@ -136,8 +136,8 @@ class Worker:
         self, key: str, planned: Planned, reference: Reference | None, differences: Array | None = None
     ) -> dict[str, Any]:
         """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
-        method, problem = self._catalogue[planned.label], self._instance(planned)
-        _refuse(method, problem)
+        problem = self._instance(planned)
+        method = _usable(self._catalogue[planned.label], problem, planned.device)
         self._connection.send(("setup", None))
         start = perf_counter()
         prepared = method.prepare(problem)
@@ -232,8 +232,13 @@ def missing(method: GradientMethod) -> str:
     return next((name for name in method.requires if find_spec(name.split(".")[0]) is None), "")
 
 
-def _refuse(method: GradientMethod, problem: Problem) -> None:
+def _usable(method: GradientMethod, problem: Problem, device: str) -> GradientMethod:
+    """The method on the device; Refused where it cannot be measured."""
     if name := missing(method):
         raise Refused("not-installed", f"{name} is not installed")
     if reason := method.unsupported(problem):
         raise Refused("unsupported", reason)
+    placed = method.on(device)
+    if placed is None:
+        raise Refused("unsupported", "runs on cpu only")
+    return placed

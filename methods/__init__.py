@@ -1,8 +1,9 @@
 """How a problem is differentiated: one strategy a file. METHODS is the tuple that harness and tests go through."""
 
 from methods._frameworks import synchronise, to_numpy
-from methods.base import Chained, Gradient, GradientMethod, Prepared, Split
+from methods.base import DEVICES, Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
+from methods.blorc_batched import BlorcBatched
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
@@ -25,6 +26,7 @@ METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
     BlorcFactors(),
     BlorcWarm(),
+    BlorcBatched(),
     BlorcDaqp(),
     *(BlorcLayer(framework) for framework in _FRAMEWORKS),
     BlorcPaper(),
@@ -40,7 +42,22 @@ METHODS: tuple[GradientMethod, ...] = (
     DirectionalDifferences(),
 )
 
+# Other settings of a peer, run where a sweep of the method or a user names their label.
+SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(solver="Clarabel"), ConeLayer(adjoint="dense"))
+
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
-__all__ = ["METHODS", "YARDSTICKS", "Chained", "Gradient", "GradientMethod", "Prepared", "Split", "synchronise", "to_numpy"]
+__all__ = [
+    "DEVICES",
+    "METHODS",
+    "SETTINGS",
+    "YARDSTICKS",
+    "Chained",
+    "Gradient",
+    "GradientMethod",
+    "Prepared",
+    "Split",
+    "synchronise",
+    "to_numpy",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from methods._frameworks import FRAMEWORKS
+from methods._frameworks import Framework
 from methods.base import Gradient, Split
 from problems import Problem
 from problems.base import Array
@@ -27,7 +27,7 @@ class Skeleton:
 
 
 def differentiate(
-    framework_name: str,
+    framework: Framework,
     problem: Problem,
     solution: Callable[[Any, Any, Any], Any],
     constants: Callable[[Array], Any],
@@ -40,8 +40,7 @@ def differentiate(
     method of a frozen dataclass or a plain function: with the problem's structure it identifies the compiled code.
     `doubt(theta, c)` becomes the note.
     """
-    framework = FRAMEWORKS[framework_name]
-    forward, backward = _stages(framework_name, solution, Skeleton(problem))
+    forward, backward = _stages(framework, solution, Skeleton(problem))
     with framework.active():
         data = framework.array(problem.data())
 
@@ -60,7 +59,7 @@ def differentiate(
 
 
 @cache
-def _stages(framework_name: str, solution: Callable[[Any, Any, Any], Any], skeleton: Skeleton) -> Any:
+def _stages(framework: Framework, solution: Callable[[Any, Any, Any], Any], skeleton: Skeleton) -> Any:
     """(forward, backward) for all instances of the skeleton: compiled once a shape."""
 
     def loss(theta: Any, arguments: Any) -> tuple[Any, Any]:
@@ -69,4 +68,4 @@ def _stages(framework_name: str, solution: Callable[[Any, Any, Any], Any], skele
         x = solution(problem, theta, c)
         return problem.loss(x, theta), x
 
-    return FRAMEWORKS[framework_name].reverse(loss)
+    return framework.reverse(loss)

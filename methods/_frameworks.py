@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,7 @@ class Framework(ABC):
     """Automatic differentiation of functions written in the array API."""
 
     name: ClassVar[str]
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)  # its arrays can live on
 
     @abstractmethod
     def active(self) -> contextlib.AbstractContextManager[Any]:
@@ -51,10 +53,14 @@ class Framework(ABC):
         """f over the first axis of xs, vectorised."""
 
 
+@dataclass(frozen=True)
 class Torch(Framework):
-    """PyTorch, eager, on the CPU."""
+    """PyTorch, eager, its arrays on one device."""
 
     name = "torch"
+    devices = ("cpu", "cuda")
+
+    device: str = "cpu"
 
     def active(self) -> contextlib.AbstractContextManager[Any]:
         return contextlib.nullcontext()
@@ -64,7 +70,8 @@ class Torch(Framework):
 
         if isinstance(value, tuple):
             return tuple(map(self.array, value))
-        return torch.from_numpy(np.array(value, dtype=np.float64))
+        tensor = torch.from_numpy(np.array(value, dtype=np.float64))
+        return tensor if self.device == "cpu" else tensor.to(self.device)
 
     def compile(self, f: Function) -> Function:
         return f
@@ -151,6 +158,11 @@ def _x64() -> Iterator[None]:
 
 
 FRAMEWORKS: dict[str, Framework] = {"torch": Torch(), "jax": Jax()}
+
+
+def framework(name: str, device: str = "cpu") -> Framework:
+    """The framework with its arrays on a device, one of its `devices`."""
+    return Torch(device) if name == "torch" else FRAMEWORKS[name]
 
 
 def synchronise(value: Any) -> Any:

@@ -54,6 +54,8 @@ class Chained:
         return self.step(theta, None)[0]
 
 
+DEVICES = ("cpu", "cuda")
+
 Prepared = Callable[[Array], Gradient]
 
 
@@ -85,6 +87,10 @@ class GradientMethod(ABC):
     @abstractmethod
     def prepare(self, problem: Problem) -> Prepared:
         """A pure function of theta (float64 NumPy) to Gradient. Solves nothing; what can be built once is built here."""
+
+    def on(self, device: str) -> GradientMethod | None:
+        """The method with its work on that device, "cpu" or "cuda"; None where it cannot be done there."""
+        return self if device == "cpu" else None
 
     def ladder(self) -> tuple[GradientMethod, ...]:
         """The method over its knob, for work-precision diagrams."""

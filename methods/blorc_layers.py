@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from methods import _blorc, _layer_jax, _layer_torch
 from methods._autodiff import differentiate
-from methods._frameworks import synchronise
+from methods._frameworks import FRAMEWORKS, synchronise
 from methods._layer import KinkWarning
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import Problem
@@ -47,7 +47,7 @@ class BlorcLayer(GradientMethod):
         return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        steps = differentiate(self.framework, problem, self._solution, lambda theta: ())
+        steps = differentiate(FRAMEWORKS[self.framework], problem, self._solution, lambda theta: ())
 
         def backward(state: Any) -> Gradient:
             with _doubts() as found:

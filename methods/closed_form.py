@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from methods._autodiff import differentiate
+from methods._frameworks import FRAMEWORKS, framework
 from methods.base import GradientMethod, Prepared
 from problems import PartlySmooth, Problem
 
@@ -18,11 +19,12 @@ class ClosedForm(GradientMethod):
     """
 
     family: ClassVar[str] = "autodiff of the closed form"
-    identity: ClassVar[tuple[str, ...]] = ("framework",)
+    identity: ClassVar[tuple[str, ...]] = ("framework", "device")
     citation: ClassVar[str] = "Ghosh, McCann and Ravishankar (2022), section 4.2"
     formula: ClassVar[str] = "AD through x* = P(y - beta W_A's), P = I - W0^+ W0, s fixed"
 
     framework: str = "torch"
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -32,12 +34,16 @@ class ClosedForm(GradientMethod):
     def requires(self) -> tuple[str, ...]:
         return (self.framework,)
 
+    def on(self, device: str) -> GradientMethod | None:
+        return replace(self, device=device) if device in FRAMEWORKS[self.framework].devices else None
+
     def unsupported(self, problem: Problem) -> str | None:
         return None if isinstance(problem, PartlySmooth) else "needs the structure PartlySmooth"
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, PartlySmooth)
-        return differentiate(self.framework, problem, self._solution, problem.pattern, doubt=problem.doubt)
+        where = framework(self.framework, self.device)
+        return differentiate(where, problem, self._solution, problem.pattern, doubt=problem.doubt)
 
     def _solution(self, problem: PartlySmooth, theta: Any, pattern: Any) -> Any:
         return problem.closed_form(theta, pattern)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from methods._autodiff import differentiate
-from methods._frameworks import FRAMEWORKS
+from methods._frameworks import FRAMEWORKS, framework
 from methods.base import GradientMethod, Prepared
 from problems import Problem, Splitting
 from problems.algorithms import algorithm
@@ -20,7 +20,7 @@ class Unrolled(GradientMethod):
     """
 
     family: ClassVar[str] = "unrolling"
-    identity: ClassVar[tuple[str, ...]] = ("scheme", "framework")
+    identity: ClassVar[tuple[str, ...]] = ("scheme", "framework", "device")
     knob: ClassVar[str] = "iterations"
     citation: ClassVar[str] = "Domke (2012); Mehmood and Ochs (2020)"
     formula: ClassVar[str] = "AD through v <- T(v, theta), K times, then x = R(v, theta)"
@@ -28,6 +28,7 @@ class Unrolled(GradientMethod):
     scheme: str = "fista"
     framework: str = "torch"
     iterations: int = 300
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -36,6 +37,9 @@ class Unrolled(GradientMethod):
     @property
     def requires(self) -> tuple[str, ...]:
         return (self.framework,)
+
+    def on(self, device: str) -> GradientMethod | None:
+        return replace(self, device=device) if device in FRAMEWORKS[self.framework].devices else None
 
     def unsupported(self, problem: Problem) -> str | None:
         if not isinstance(problem, Splitting):
@@ -49,7 +53,7 @@ class Unrolled(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, Splitting)
         start = algorithm(self.scheme, problem).init
-        return differentiate(self.framework, problem, self._solution, start, self.iterations)
+        return differentiate(framework(self.framework, self.device), problem, self._solution, start, self.iterations)
 
     def _solution(self, problem: Splitting, theta: Any, start: Any) -> Any:
         scheme = algorithm(self.scheme, problem)

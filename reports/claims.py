@@ -88,9 +88,8 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)
     for mark in (mark for mark in claim.marks if mark.panel == name):
         axis.axvline(mark.x, color="0.4", ls=":", lw=1)
-        axis.annotate(
-            mark.label, (mark.x, 0.98), xycoords=("data", "axes fraction"), rotation=90, va="top", ha="right", fontsize=8
-        )
+        top = axis.get_xaxis_transform()
+        axis.text(mark.x, 0.98, mark.label, transform=top, rotation=90, fontsize=8, va="top", ha="right")
     axis.set_yscale("log")
     if claim.fit != "geometric":
         axis.set_xscale("log")
@@ -109,8 +108,8 @@ def _page(claim: Claim, found: Table) -> str:
         "",
         found.markdown(),
         "",
-        "Slopes by least squares on logarithms over the range shown (bold in the figure), residual bootstrap. Errors are relative",
-        "to the proven reference gradient.",
+        "Slopes by least squares on logarithms over the range shown (bold in the figure), residual bootstrap. Errors are",
+        "relative to the proven reference gradient.",
         *(["", *(f"- {note}" for note in claim.notes)] if claim.notes else []),
     ]
     return "\n".join(lines) + "\n"

@@ -84,7 +84,7 @@ class Measured:
     samples_order: list[int] = field(default_factory=list)  # position of each sample among all of its block
     peak_bytes: float = NAN  # rise of resident memory during one call above the baseline
     floor_bytes: float = NAN  # a rise below this cannot be told from nothing
-    allocated_bytes: float = NAN  # second channel: tracemalloc, saved tensors or the compiler's own analysis
+    allocated_bytes: float = NAN  # second channel: tracemalloc, saved tensors, CUDA's or the compiler's own count
     error_rel: float = NAN  # |g - G| / |G| against the reference gradient G
     error_abs: float = NAN
     error_max: float = NAN  # max |g - G| / max |G|

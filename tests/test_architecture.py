@@ -25,7 +25,7 @@ ALLOWED = {
 TABLES = {"pandas": ("results", "reports"), "seaborn": ("reports",), "matplotlib": ("reports",)}
 HEAVY = {
     *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "numba"),
-    *("optimistix", "lineax", "jaxopt", "proxsuite", "osqp", "qpax", "torchopt", "moreau"),
+    *("optimistix", "lineax", "jaxopt", "proxsuite", "osqp", "qpax", "torchopt", "moreau", "distributed"),
 }
 
 

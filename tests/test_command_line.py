@@ -55,6 +55,9 @@ WRONG = {
     "--memory-limit -1": "--memory-limit must be at least 0",
     "--memory-limit nan": "--memory-limit must be at least 0 GiB and finite, got nan",
     "--threads 1000": "--threads must be between 1 and",
+    "--device tpu": "--device must be one of cpu, cuda, got 'tpu'",
+    "--executor nope": "--executor must be one of local, dask, got 'nope'",
+    "--scheduler tcp://here:1": "--scheduler goes with --executor dask",
     "--foo": "No such option: --foo",
     "--threads two": "Invalid value for '--threads'",
     "--resume /nonexistent": "/nonexistent is not a run folder",
@@ -172,6 +175,7 @@ def test_list_names_methods_and_reasons() -> None:
     assert "row-weights" in done.stdout  # whole in a log of 80 columns
     assert "iterations 30 to 10000; loops over a batch" in done.stdout
     assert "fixed: gamma 0.001" in done.stdout
+    assert "runs on cuda too" in done.stdout
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from harness import timing
-from harness.catalogue import select
+from harness.catalogue import entries, select
 from harness.presets import DEFAULT, PRESETS, SMOKE
 from harness.sweeps import Sweep, instance, plan
 from methods import METHODS, Chained, Gradient
@@ -52,6 +52,21 @@ def test_a_yardstick_comes_with_a_sweep_that_names_it_and_with_no_other() -> Non
     assert [cell.label for cell in named] == ["blorc", "lapack-limit"]
     assert [cell.label for cell in plan((Sweep(),), METHODS) if cell.family == "limit"] == []
     assert [cell.label for cell in plan((Sweep(),), select(["lapack-limit"]))] == ["lapack-limit"]
+
+
+def test_a_setting_comes_with_a_sweep_of_its_method_that_names_it_and_with_no_other() -> None:
+    clarabel = "cvxpylayers-torch(solver=Clarabel)"
+    sweep = Sweep(methods=("blorc", clarabel))
+    assert [cell.label for cell in plan((sweep,), METHODS)] == ["blorc", clarabel]
+    assert [cell.label for cell in plan((sweep,), (Blorc(),))] == ["blorc"]
+    assert clarabel not in {cell.label for cell in plan((Sweep(),), METHODS)}
+    assert [cell.label for cell in plan((Sweep(),), select([clarabel]))] == [clarabel]
+
+
+def test_the_names_in_a_preset_are_those_of_methods() -> None:
+    known = {name for method in entries() for name in (method.name, method.label)}
+    named = {name for sweeps in PRESETS.values() for sweep in sweeps for name in (*sweep.methods, *sweep.without)}
+    assert named <= known
 
 
 def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_block() -> None:
