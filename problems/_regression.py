@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from problems.base import Array
@@ -10,7 +12,7 @@ from problems.base import Array
 def split(n: int, seed: int, signal: str) -> tuple[Array, Array, Array, Array]:
     """(A, y, A', y'): training and held-out halves of the data `signal`; ValueError where it has no such n."""
     rng = np.random.default_rng(seed)
-    a, y = _diabetes(n) if signal == "diabetes" else _gaussian(n, rng)
+    a, y = _gaussian(n, rng) if signal == "gaussian" else _REAL[signal](n)
     order = rng.permutation(len(y))
     first, second = order[: len(y) // 2], order[len(y) // 2 :]
     a, y = a - a[first].mean(axis=0), y - y[first].mean()
@@ -39,3 +41,16 @@ def _diabetes(n: int) -> tuple[Array, Array]:
     elif n != 10:
         raise ValueError(f"the diabetes data have n = 10 features, or 64 with their squares and products, got n = {n}")
     return a, y
+
+
+def _breast_cancer(n: int) -> tuple[Array, Array]:
+    """Street, Wolberg and Mangasarian (1993): 569 tumours, 30 features, labels -1 and 1."""
+    from sklearn.datasets import load_breast_cancer
+
+    if n != 30:
+        raise ValueError(f"the breast cancer data have n = 30 features, got n = {n}")
+    a, y = load_breast_cancer(return_X_y=True)
+    return a, 2.0 * y - 1.0
+
+
+_REAL: dict[str, Callable[[int], tuple[Array, Array]]] = {"diabetes": _diabetes, "breast-cancer": _breast_cancer}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,14 +125,8 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
             return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
         return super().perturbed(rng)
 
-    def data(self) -> tuple[Any, ...]:
-        return self.y, self.target, np.asarray(self.beta)
-
-    def with_data(self, data: tuple[Any, ...]) -> AnalysisL1:
-        other = copy(self)
-        for name, value in zip(("y", "target", "beta"), data, strict=True):
-            object.__setattr__(other, name, value)  # not validated: the values may be a framework's tracers
-        return other
+    def data_names(self) -> tuple[str, ...]:
+        return "y", "target", "beta"
 
     def structure(self) -> Hashable:
         return type(self), self.loss_scale, self.parametrisation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -78,13 +79,20 @@ class Problem(ABC):
     # A compiling framework takes `data` as arguments, so that instances of one `structure` share compiled code. A problem
     # that says nothing of its data compiles for every instance.
 
-    def data(self) -> tuple[Any, ...]:
-        """The instance's own arrays, theta apart."""
+    def data_names(self) -> tuple[str, ...]:
+        """The fields that hold the instance's own arrays, theta apart."""
         return ()
 
+    def data(self) -> tuple[Any, ...]:
+        """The arrays of those fields."""
+        return tuple(np.asarray(getattr(self, name)) for name in self.data_names())
+
     def with_data(self, data: tuple[Any, ...]) -> Self:
-        """The same problem on other arrays, which may be a framework's own."""
-        return self
+        """The same problem on other arrays, which may be a framework's own, and so are not validated."""
+        other = copy(self)
+        for name, value in zip(self.data_names(), data, strict=True):
+            object.__setattr__(other, name, value)
+        return other
 
     def structure(self) -> Hashable:
         """All that is neither theta nor data: equal for instances that differ in those alone."""

@@ -84,33 +84,37 @@ class Distance(Quadratic):
 
 @dataclass(frozen=True)
 class LeastSquares(Quadratic):
-    """f(v) = 1/2 |A v - y|^2, A (m, n), y (m,) or (batch, m)."""
+    """f(v; theta) = 1/2 |A v - y|^2 with (A, y) = data(theta): A (m, n), y (m,) or (batch, m); see `fixed`."""
 
-    a: Any
-    y: Any
+    data: Callable[[Any], tuple[Any, Any]]
 
     def value(self, theta: Any) -> Function:
-        xp, a = local(theta, self.a)
-        y = local(theta, self.y)[1]
-        return lambda v: 0.5 * xp.sum((v @ a.T - y) ** 2)
+        a, y = self.data(theta)
+        return lambda v: 0.5 * array_namespace(a).sum((v @ a.T - y) ** 2)
 
     def gradient(self, theta: Any) -> Function:
-        a, y = local(theta, self.a)[1], local(theta, self.y)[1]
+        a, y = self.data(theta)
         return lambda v: (v @ a.T - y) @ a
 
     def hessian(self, theta: Any) -> Any:
-        a = local(theta, self.a)[1]
+        a = self.data(theta)[0]
         return a.T @ a
 
     def linear(self, theta: Any) -> Any:
-        return local(theta, self.y)[1] @ local(theta, self.a)[1]
+        a, y = self.data(theta)
+        return y @ a
 
     def lipschitz(self, theta: Array) -> float:
-        return float(np.linalg.norm(self.a, 2) ** 2)
+        return float(np.linalg.norm(self.data(theta)[0], 2) ** 2)
 
     def convexity(self, theta: Array) -> float:
-        m, n = self.a.shape
-        return float(np.linalg.norm(self.a, -2) ** 2) if m >= n else 0.0
+        a = self.data(theta)[0]
+        return float(np.linalg.norm(a, -2) ** 2) if a.shape[0] >= a.shape[1] else 0.0
+
+
+def fixed(a: Any, y: Any) -> Callable[[Any], tuple[Any, Any]]:
+    """theta -> (A, y), the same for every theta, in the library of theta."""
+    return lambda theta: (local(theta, a)[1], local(theta, y)[1])
 
 
 @dataclass(frozen=True)

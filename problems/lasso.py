@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from problems._arrays import local
 from problems._conic import weighted_model
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
-from problems.forms import Form, LeastSquares, Splitting, Term
+from problems.forms import Form, LeastSquares, Splitting, Term, fixed
 from problems.penalties import L1
 
 
@@ -34,8 +33,8 @@ class Lasso(Problem, Splitting, ConicProgram):
 
     @classmethod
     def draw(cls, n: int, seed: int, theta: str, signal: str) -> Lasso:
-        """signal "gaussian": m = 2n rows, a tenth of the coefficients nonzero; "diabetes": the real data, n = 10 or 64 (with
-        squares and products), halves drawn by seed. All weights are lambda_max / 10.
+        """signal "gaussian": m = 2n rows, a tenth of the coefficients nonzero; "diabetes" (n = 10, or 64 with squares and
+        products) and "breast-cancer" (n = 30): real data, halves drawn by seed. All weights are lambda_max / 10.
         """
         from problems import _regression
 
@@ -75,14 +74,8 @@ class Lasso(Problem, Splitting, ConicProgram):
     def perturbed(self, rng: np.random.Generator) -> Array:
         return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
 
-    def data(self) -> tuple[Any, ...]:
-        return self.a, self.y, self.a_val, self.y_val
-
-    def with_data(self, data: tuple[Any, ...]) -> Lasso:
-        other = copy(self)
-        for name, value in zip(("a", "y", "a_val", "y_val"), data, strict=True):
-            object.__setattr__(other, name, value)
-        return other
+    def data_names(self) -> tuple[str, ...]:
+        return "a", "y", "a_val", "y_val"
 
     def structure(self) -> Hashable:
         return type(self), self.theta.shape
@@ -90,7 +83,7 @@ class Lasso(Problem, Splitting, ConicProgram):
     # Structure that methods ask for
 
     def forms(self) -> tuple[Form, ...]:
-        return (Form("primal", LeastSquares(self.a, self.y), (Term(L1(), None, _weights),), self.a.shape[1:]),)
+        return (Form("primal", LeastSquares(fixed(self.a, self.y)), (Term(L1(), None, _weights),), self.a.shape[1:]),)
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp
@@ -145,5 +138,5 @@ ENSEMBLE = Ensemble(
     citation="Tibshirani (1996)",
     formula="1/2 |A x - y|^2 + sum_i exp(theta_i) |x_i|",
     thetas=("weight", "row-weights"),
-    signals=("gaussian", "diabetes"),
+    signals=("gaussian", "diabetes", "breast-cancer"),
 )
