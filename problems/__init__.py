@@ -5,20 +5,24 @@ from problems import analysis_l1, lasso
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
+    Conditioned,
     ConicModel,
     ConicProgram,
+    Constants,
     Energy,
+    LinearSystem,
     PartlySmooth,
     Problem,
     Reference,
-    Smoothable,
     SolveError,
+    ValueFunction,
 )
 from problems.ensembles import Ensemble
 from problems.forms import Form, Splitting, Term
 from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
+from problems.smoothing import smoothed
 
 PROBLEMS: tuple[Ensemble, ...] = (analysis_l1.ENSEMBLE, lasso.ENSEMBLE)
 
@@ -31,20 +35,24 @@ __all__ = [
     "THETAS",
     "AnalysisL1",
     "BoxDual",
+    "Conditioned",
     "ConicModel",
     "ConicProgram",
+    "Constants",
     "Dense",
     "Energy",
     "Ensemble",
     "Form",
+    "LinearSystem",
     "Parametrisation",
     "PartlySmooth",
     "Problem",
     "Reference",
-    "Smoothable",
     "SolveError",
     "Sparse",
     "Splitting",
     "Term",
+    "ValueFunction",
     "Weighted",
+    "smoothed",
 ]
