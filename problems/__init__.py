@@ -1,7 +1,7 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
 harness and tests go through."""
 
-from problems import analysis_l1, lasso
+from problems import analysis_l1, lasso, quadratic
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -24,7 +24,11 @@ from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
 from problems.smoothing import smoothed
 
-PROBLEMS: tuple[Ensemble, ...] = (analysis_l1.ENSEMBLE, lasso.ENSEMBLE)
+PROBLEMS: tuple[Ensemble, ...] = (
+    analysis_l1.ENSEMBLE,
+    lasso.ENSEMBLE,
+    quadratic.ENSEMBLE,
+)
 
 __all__ = [
     "FIXED_OPERATORS",
