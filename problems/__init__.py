@@ -1,7 +1,7 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
 harness and tests go through."""
 
-from problems import analysis_l1, lasso, quadratic
+from problems import analysis_l1, lasso, quadratic, smooth_tv
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -28,6 +28,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     analysis_l1.ENSEMBLE,
     lasso.ENSEMBLE,
     quadratic.ENSEMBLE,
+    smooth_tv.ENSEMBLE,
 )
 
 __all__ = [
