@@ -1,7 +1,7 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
 harness and tests go through."""
 
-from problems import analysis_l1, lasso, quadratic, ridge, smooth_tv
+from problems import analysis_l1, lasso, logistic, quadratic, ridge, smooth_tv
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -30,6 +30,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     quadratic.ENSEMBLE,
     smooth_tv.ENSEMBLE,
     ridge.ENSEMBLE,
+    logistic.ENSEMBLE,
 )
 
 __all__ = [
