@@ -1,7 +1,7 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
 harness and tests go through."""
 
-from problems import analysis_l1, lasso, logistic, quadratic, ridge, smooth_tv
+from problems import analysis_l1, lasso, logistic, quadratic, ridge, smooth_tv, tv_value
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
@@ -31,6 +31,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     smooth_tv.ENSEMBLE,
     ridge.ENSEMBLE,
     logistic.ENSEMBLE,
+    tv_value.ENSEMBLE,
 )
 
 __all__ = [
