@@ -100,10 +100,11 @@ def _measure(made: Run, options: Options) -> Path:
         with Runner(made, options, on_cell) as runner:
             progress.update(task, completed=runner.finished_cells())
             try:
+                runner.timer()
                 runner.measure()
             except KeyboardInterrupt:
                 console.print(f"interrupted; finished blocks are kept: dargmin run --resume {made.path}")
-    made.compact()
+            runner.finish()
     if len(made.rows()) > len(done):
         console.print(f"run: {made.path}")
     return made.path

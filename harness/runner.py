@@ -7,12 +7,14 @@ import json
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from harness import environment
 from harness.catalogue import entries, with_ladders
+from harness.costs import PIPES, Ledger
 from harness.judge import reference_columns
 from harness.processes import Handle, Limits, Lost, context
 from harness.timing import Sample, median_interval
@@ -74,6 +76,7 @@ class Runner:
         self._workers: dict[tuple[str, str], Handle] = {}
         self._met_limit: dict[tuple[Any, ...], int] = {}
         self._canaries: list[float] = []
+        self.ledger = Ledger()
 
     def __enter__(self) -> Runner:
         return self
@@ -90,9 +93,24 @@ class Runner:
     def measure(self) -> None:
         """All blocks with an unfinished cell, each as a whole, so that ratios stay paired."""
         finished = self._run.rows()
-        for _, members in blocks(self._run.cells):
+        for name, members in blocks(self._run.cells):
             if any(key not in finished for key, _ in members):
-                self._run.append(self._block(members))
+                rows = self._block(members)
+                with self.ledger.timed("storage"):
+                    self._run.append(rows)
+                self._run.append_costs(self.ledger.line(name))
+
+    def timer(self) -> None:
+        """Measure and keep what the timed region adds to a call."""
+        handle = self._worker("reference", "time")
+        found = self._request("reference", handle, "overhead")
+        self._run.append_costs(self.ledger.line(overhead_s=found))
+
+    def finish(self) -> None:
+        """Compact the run, and keep what the session took since its last block."""
+        with self.ledger.timed("storage"):
+            self._run.compact()
+        self._run.append_costs(self.ledger.line())
 
     def _block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
         cells = [_Entry(key, planned) for key, planned in members]
@@ -106,8 +124,9 @@ class Runner:
                 differences = cell.columns.pop("differences", differences)
         if not memory_pass:
             self._rounds(open_cells)
-        for handle in self._workers.values():
-            handle.forget()
+        with self.ledger.timed(PIPES):
+            for handle in self._workers.values():
+                handle.forget()
         for cell in cells:
             self._on_cell(cell.planned)
         for cell in cells:
@@ -127,9 +146,9 @@ class Runner:
         return bool(cell.columns)
 
     def _reference(self, cells: list[_Entry]) -> Reference | None:
-        handle = self._worker("reference", cells[0].planned.measure)
+        handle = self._worker("reference", "time")
         try:
-            answer = handle.ask("reference", cells[0].planned)
+            answer = self._request("reference", handle, "reference", cells[0].planned)
         except Lost as lost:
             answer = {"status": lost.status, "reason": lost.reason}
         if "reference" in answer:
@@ -177,10 +196,22 @@ class Runner:
     def _ask(self, cell: _Entry, request: str, *arguments: Any) -> dict[str, Any] | None:
         handle = self._worker_of(cell)
         try:
-            return handle.ask(request, *arguments)
+            return self._request(cell.planned.method, handle, request, *arguments)
         except Lost as lost:
             cell.fail(lost.status, lost.reason, handle.stderr())
             return None
+
+    def _request(self, name: str, handle: Handle, request: str, *arguments: Any) -> dict[str, Any]:
+        """The answer of a worker, its time entered into the ledger, also where the worker is lost."""
+        start, known, lost = perf_counter(), len(handle.starts), False
+        try:
+            return handle.ask(request, *arguments)
+        except Lost:
+            lost = True
+            raise
+        finally:
+            wall, starts = perf_counter() - start, handle.starts[known:]
+            self.ledger.asked(name, wall, {"failed calls": wall - sum(starts)} if lost else handle.phases, starts)
 
     def _worker_of(self, cell: _Entry) -> Handle:
         return self._worker(cell.planned.method, cell.planned.measure)

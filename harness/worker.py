@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -21,6 +22,7 @@ import numpy as np
 from harness import memory, timing
 from harness.catalogue import entries, with_ladders
 from harness.conformance import verdict
+from harness.costs import Stopwatch
 from harness.judge import judge
 from harness.sweeps import instance
 from methods import Chained, GradientMethod, Prepared, to_numpy
@@ -86,7 +88,7 @@ def main(connection: Connection, settings: Settings) -> None:
             reply = {"status": classify(error), "reason": f"{type(error).__name__}: {_first_line(error)}"}
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.send(("done", reply))
+        connection.send(("done", (reply, worker.clock.read())))
 
 
 def classify(error: Exception) -> str:
@@ -126,11 +128,18 @@ class Worker:
         self._cells: dict[str, _Cell] = {}
         self._block = ""
         self._problem: Problem | None = None
+        self.clock = Stopwatch()
+
+    def overhead(self) -> dict[str, Any]:
+        """What the timed region adds to a call."""
+        return timing.overhead()
 
     def reference(self, planned: Planned) -> dict[str, Any]:
         """The reference of the block's instance; proofs may take longer than calls."""
         self._connection.send(("setup", None))
-        return {"reference": self._instance(planned).reference()}
+        problem = self._instance(planned)
+        with self.clock.timed("references"):
+            return {"reference": problem.reference()}
 
     def prepare(
         self, key: str, planned: Planned, reference: Reference | None, differences: Array | None = None
@@ -139,16 +148,20 @@ class Worker:
         method, problem = self._catalogue[planned.label], self._instance(planned)
         _refuse(method, problem)
         self._connection.send(("setup", None))
-        start = perf_counter()
-        prepared = method.prepare(problem)
-        columns: dict[str, Any] = {"setup_s": perf_counter() - start}
+        with self.clock.timed("set-up"):
+            start = perf_counter()
+            prepared = method.prepare(problem)
+            columns: dict[str, Any] = {"setup_s": perf_counter() - start}
         self._tick()
-        gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
-        thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
-        if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
-            gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
-        if reference is not None:
-            columns |= judge(gradient, problem, reference, method.promise(problem), differences)
+        with self.clock.timed("first calls"):
+            gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
+        with self.clock.timed("instances and thetas"):
+            thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
+        with self.clock.timed("judging"):
+            if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
+                gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
+            if reference is not None:
+                columns |= judge(gradient, problem, reference, method.promise(problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
@@ -160,9 +173,12 @@ class Worker:
         An untimed call that outlasts the budget is the sample: it had no cold cache to suffer from.
         """
         cell = self._cells[key]
-        canary = timing.canary()
         samples: list[timing.Sample] = []
-        with timing.without_gc():
+        with ExitStack() as quiet:
+            with self.clock.timed("canaries and collections"):
+                canary = timing.canary()
+                quiet.enter_context(timing.without_gc())
+            quiet.enter_context(self.clock.timed("sampling"))
             start = perf_counter()
             warm = self._sample(cell, 1)
             if calibrate:
@@ -186,10 +202,12 @@ class Worker:
             return cell.wait(cell.prepared(theta).grad)
 
         self._tick()
-        columns["floor_bytes"] = memory.floor()
-        columns["peak_bytes"] = memory.peak(call)
-        self._tick()
-        columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
+        with self.clock.timed("memory meter"):
+            columns["floor_bytes"] = memory.floor()
+        with self.clock.timed("memory pass"):
+            columns["peak_bytes"] = memory.peak(call)
+            self._tick()
+            columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
 
     def check(self, method: GradientMethod, check: str, instance: str) -> dict[str, Any]:
@@ -212,7 +230,8 @@ class Worker:
 
     def _instance(self, planned: Planned) -> Problem:
         if planned.block() != self._block or self._problem is None:
-            self._problem, self._block = instance(planned), planned.block()
+            with self.clock.timed("instances and thetas"):
+                self._problem, self._block = instance(planned), planned.block()
         return self._problem
 
     def _tick(self) -> None:
