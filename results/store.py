@@ -24,7 +24,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: plan.json (cells, settings), environment.json, methods.json, records.jsonl and its compaction, costs.jsonl."""
+    """A run folder: plan.json (cells, settings), environment.json, methods.json, records.jsonl, its compaction, costs.jsonl."""
 
     path: Path
 
