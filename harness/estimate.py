@@ -30,23 +30,23 @@ class Law:
     cone: bool = False
 
 
-# Read off runs of the presets default and scaling on one core at 2 to 3 GHz; the first prefix of a label that fits counts.
+# Read off runs of the presets default and scaling, a core each; the first prefix that a label begins with counts.
 LAWS = (
     ("blorc-paper", Law(0.04, 1.8e-3, 2.5, knob=3000)),
     ("blorc-daqp", Law(1e-4, 1.8e-4, 2.6)),
     ("blorc-jax", Law(2e-4, 2.5e-5, 2.5, compile=0.13)),
     ("blorc", Law(1e-4, 2e-5, 2.4)),
-    ("closed-form-jax", Law(5e-4, 6.5e-4, 2.6, compile=0.6)),
+    ("closed-form-jax", Law(5e-4, 6.5e-4, 2.6, compile=0.5)),
     ("closed-form", Law(5e-4, 7e-4, 2.6)),
-    ("unrolled-admm-jax", Law(1e-3, 6e-4, 2.5, compile=1.2, knob=300)),
+    ("unrolled-admm-jax", Law(1e-3, 6e-4, 2.5, compile=0.9, knob=300)),
     ("unrolled-admm", Law(0.03, 7e-4, 2.75, knob=300)),
-    ("unrolled-fista-jax", Law(1e-3, 5e-4, 2.5, compile=0.8, knob=300)),
-    ("unrolled-ista-jax", Law(1e-3, 5e-4, 2.4, compile=0.8, knob=300)),
+    ("unrolled-fista-jax", Law(1e-3, 5e-4, 2.5, compile=0.6, knob=300)),
+    ("unrolled-ista-jax", Law(1e-3, 5e-4, 2.4, compile=0.6, knob=300)),
     ("unrolled", Law(0.03, 5e-4, 2.75, knob=300)),
-    ("smoothed-ift-jax", Law(8e-3, 2e-3, 2.6, compile=0.6)),
+    ("smoothed-ift-jax", Law(8e-3, 2e-3, 2.6, compile=0.5)),
     ("smoothed-ift", Law(0.03, 4e-3, 2.6)),
     ("cvxpylayers-jax(", Law(0.02, 0.012, 2.9, setup=0.01, cone=True)),
-    ("cvxpylayers-jax", Law(0.02, 5e-3, 2.2, setup=0.01, cone=True, compile=1.8)),
+    ("cvxpylayers-jax", Law(0.02, 5e-3, 2.2, setup=0.01, cone=True, compile=1.4)),
     ("cvxpylayers-torch(", Law(2e-3, 0.012, 2.9, setup=0.01, cone=True)),
     ("diffcp-dense", Law(2e-3, 0.012, 2.9, setup=0.01, cone=True)),
     ("diffcp", Law(3e-3, 5e-3, 2.3, setup=0.01, cone=True)),

@@ -20,7 +20,7 @@ from harness.processes import Handle, Limits, Lost, context
 from harness.timing import Sample, median_interval
 from harness.worker import DIFFERENCES, Settings, missing
 from methods import GradientMethod
-from problems import Reference
+from problems import Problem, Reference
 from problems.base import Array
 from results import Measured, Planned, Run
 
@@ -116,14 +116,14 @@ class Runner:
         cells = [_Entry(key, planned) for key, planned in members]
         memory_pass = cells[0].planned.measure == "memory"
         open_cells = [cell for cell in cells if not self._settled(cell)]
-        reference = self._reference(open_cells) if open_cells else None
+        drawn = self._drawn(open_cells) if open_cells else None
         differences: Array | None = None
         for cell in sorted(open_cells, key=lambda cell: cell.planned.label != DIFFERENCES):
-            if reference is not None:
-                self._first(cell, "memory" if memory_pass else "prepare", reference, differences)
+            if drawn is not None:
+                self._first(cell, "memory" if memory_pass else "prepare", *drawn, differences)
                 differences = cell.columns.pop("differences", differences)
-        if not memory_pass:
-            self._rounds(open_cells)
+        if drawn is not None and not memory_pass:
+            self._rounds(open_cells, drawn[0])
         with self.ledger.timed(PIPES):
             for handle in self._workers.values():
                 handle.forget()
@@ -145,28 +145,29 @@ class Runner:
             cell.fail("not-run", f"at n = {smaller} this method met its limit of time or memory")
         return bool(cell.columns)
 
-    def _reference(self, cells: list[_Entry]) -> Reference | None:
+    def _drawn(self, cells: list[_Entry]) -> tuple[Problem, Reference] | None:
+        """The instance of the block and its reference; without one the cells fail."""
         handle = self._worker("reference", "time")
         try:
             answer = self._request("reference", handle, "reference", cells[0].planned)
         except Lost as lost:
             answer = {"status": lost.status, "reason": lost.reason}
         if "reference" in answer:
-            return answer["reference"]
+            return answer["problem"], answer["reference"]
         for cell in cells:
             cell.fail("error", f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
         return None
 
-    def _first(self, cell: _Entry, request: str, reference: Reference, differences: Array | None) -> None:
+    def _first(self, cell: _Entry, request: str, problem: Problem, reference: Reference, differences: Array | None) -> None:
         cell.columns = reference_columns(reference)
-        answer = self._ask(cell, request, cell.key, cell.planned, reference, differences)
+        answer = self._ask(cell, request, cell.key, cell.planned, problem, reference, differences)
         if answer is not None:
             cell.columns |= answer
             if cell.columns["status"] != "ok":
                 cell.columns["stderr"] = self._worker_of(cell).stderr()
         cell.generation = self._worker_of(cell).generation
 
-    def _rounds(self, cells: list[_Entry]) -> None:
+    def _rounds(self, cells: list[_Entry], problem: Problem) -> None:
         """Every round in a new random order, so that drift hits all alike."""
         order = itertools.count()
         rng = np.random.default_rng(len(cells))
@@ -175,12 +176,12 @@ class Runner:
                 cell = cells[index]
                 # A cell that has used its budget in the first round is left alone in the next.
                 if cell.alive and cell.spent_s < self._options.budget_s:
-                    self._sample(cell, number, order)
+                    self._sample(cell, problem, number, order)
 
-    def _sample(self, cell: _Entry, number: int, order: Iterator[int]) -> None:
+    def _sample(self, cell: _Entry, problem: Problem, number: int, order: Iterator[int]) -> None:
         handle = self._worker_of(cell)
         if cell.generation != handle.generation:  # another cell of the method cost it the worker
-            if self._ask(cell, "prepare", cell.key, cell.planned, None) is None:
+            if self._ask(cell, "prepare", cell.key, cell.planned, problem, None) is None:
                 return
             cell.generation = handle.generation
         share = self._options.budget_s / self._options.rounds

@@ -126,8 +126,6 @@ class Worker:
         self._connection = connection
         self._catalogue = with_ladders(entries(settings.sources))
         self._cells: dict[str, _Cell] = {}
-        self._block = ""
-        self._problem: Problem | None = None
         self.clock = Stopwatch()
 
     def overhead(self) -> dict[str, Any]:
@@ -135,17 +133,18 @@ class Worker:
         return timing.overhead()
 
     def reference(self, planned: Planned) -> dict[str, Any]:
-        """The reference of the block's instance; proofs may take longer than calls."""
+        """The instance of the block, drawn once for all workers, and its reference; proofs may take longer than calls."""
         self._connection.send(("setup", None))
-        problem = self._instance(planned)
+        with self.clock.timed("instances and thetas"):
+            problem = instance(planned)
         with self.clock.timed("references"):
-            return {"reference": problem.reference()}
+            return {"problem": problem, "reference": problem.reference()}
 
     def prepare(
-        self, key: str, planned: Planned, reference: Reference | None, differences: Array | None = None
+        self, key: str, planned: Planned, problem: Problem, reference: Reference | None, differences: Array | None = None
     ) -> dict[str, Any]:
         """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
-        method, problem = self._catalogue[planned.label], self._instance(planned)
+        method = self._catalogue[planned.label]
         _refuse(method, problem)
         self._connection.send(("setup", None))
         with self.clock.timed("set-up"):
@@ -192,9 +191,11 @@ class Worker:
             spent = perf_counter() - start
         return {"samples": samples, "canary": canary, "spent_s": spent}
 
-    def memory(self, key: str, planned: Planned, reference: Reference, differences: Array | None = None) -> dict[str, Any]:
+    def memory(
+        self, key: str, planned: Planned, problem: Problem, reference: Reference, differences: Array | None = None
+    ) -> dict[str, Any]:
         """prepare, then the peak of a second full-size call and the second channel in a third."""
-        columns = self.prepare(key, planned, reference, differences)
+        columns = self.prepare(key, planned, problem, reference, differences)
         cell = self._cells.pop(key)
         theta = cell.thetas[0]
 
@@ -219,7 +220,6 @@ class Worker:
     def drop(self) -> dict[str, Any]:
         """Forget the block."""
         self._cells.clear()
-        self._block, self._problem = "", None
         return {}
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
@@ -227,12 +227,6 @@ class Worker:
         taken = timing.sample(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
         cell.position += loops
         return taken
-
-    def _instance(self, planned: Planned) -> Problem:
-        if planned.block() != self._block or self._problem is None:
-            with self.clock.timed("instances and thetas"):
-                self._problem, self._block = instance(planned), planned.block()
-        return self._problem
 
     def _tick(self) -> None:
         self._connection.send(("tick", None))
