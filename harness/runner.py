@@ -275,6 +275,7 @@ def method_facts(methods: dict[str, GradientMethod], headline: Iterable[str]) ->
             "knob": method.knob,
             "knobs": json.loads(json.dumps(method.knobs, default=str)),
             "batching": method.batching,
+            "biased": method.biased,
             "headline": label in chosen,
             "doc": next(iter((type(method).__doc__ or "").strip().splitlines()), ""),
         }

@@ -295,6 +295,18 @@ def test_a_claim_without_a_promise_is_silently_wrong_above_a_hundredth(tmp_path:
     assert "Silently wrong: 4 of 4 cells" in said[1] and "blorc (4)" in said[1]
 
 
+def test_who_is_biased_by_design_is_not_called_silently_wrong(tmp_path: Path) -> None:
+    run = _runs.build(tmp_path / "run", _runs.edited(converged=True, verified=None, error_rel=0.5), _runs.small(("blorc",)))
+    plain = load([run])
+    biased = Study(plain.frame, {"blorc": plain.methods["blorc"] | {"biased": "the bias vanishes with eps"}})
+    assert "Silently wrong: 4 of 4" in " ".join(findings(plain)) and "Biased" not in " ".join(findings(plain))
+    said = " ".join(findings(biased))
+    assert "Silently wrong" not in said
+    assert "Biased by design, with errors above 0.01 in 4 cells: blorc (up to 5.0e-01)" in said
+    promising = Study(biased.frame.assign(verified=pd.array([False] * len(biased.frame), "boolean")), biased.methods)
+    assert "Silently wrong: 4 of 4" in " ".join(findings(promising))
+
+
 # Pages
 
 
