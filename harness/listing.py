@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +19,8 @@ MARK = 4  # of a column of marks
 
 def instances() -> Iterator[tuple[str, Problem]]:
     """A name and a small instance of every problem; the problem with several kinds of theta once for each."""
-    for problem in PROBLEMS:
+    problems: tuple[type[Any], ...] = PROBLEMS
+    for problem in problems:
         name = str(getattr(problem, "name", problem.__name__))
         if issubclass(problem, AnalysisL1):
             yield from ((f"{name}, theta = {theta}", problem.draw(n=16, theta=theta)) for theta in THETAS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
@@ -16,7 +17,7 @@ COUNT = 30  # more instances than a terminal has columns for
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, width: int) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=io.StringIO())
     monkeypatch.setattr(listing, "Console", lambda: console)
     listing.show(())
     return console.export_text()
