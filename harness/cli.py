@@ -187,11 +187,11 @@ def prove(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="blorc-table4, or all")],
+    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:
-    """Re-make a table of a paper, its figures beside ours.
+    """Re-make a table of a paper, its figures beside ours, or one that backs a claim of ours.
 
     Example: dargmin reproduce blorc-table4 --quick
     """
@@ -202,6 +202,8 @@ def reproduce(
             raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got {name!r}")
         for chosen in EXPERIMENTS if name == "all" else (name,):
             folder = out or RUNS / f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
+            if out and name == "all":
+                folder = out / chosen
             made = EXPERIMENTS[chosen](folder, quick)
             print(f"written: {_claim(folder) if made.name == 'claim.json' else made}")
 

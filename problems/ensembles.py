@@ -32,6 +32,11 @@ class Ensemble:
     noise: bool = False
     batches: bool = False
 
+    def small_instance(self, theta: str, seed: int = 1) -> Problem:
+        """The small instance with the default of every other axis."""
+        n = self.n if self.fixed_n else self.small
+        return self.instance(n, seed, theta)
+
     def instance(
         self,
         n: int,
@@ -43,14 +48,14 @@ class Ensemble:
         batch: int = 0,
         **more: Any,
     ) -> Problem:
-        """The instance of that seed; axes that the ensemble lacks are left out."""
+        """The instance of that seed; axes that the ensemble lacks are left out, empty names are the default."""
         if self.fixed_n and n != self.n:
             raise ValueError(f"{self.name} has n = {self.n} alone, got n = {n}")
         if theta not in self.thetas:
             raise ValueError(f"theta of {self.name} must be one of {', '.join(self.thetas)}, got {theta!r}")
         axes: dict[str, Any] = {"n": n, "seed": seed, "theta": theta}
-        axes |= {"operator": operator} if self.operators else {}
-        axes |= {"signal": signal} if self.signals else {}
+        axes |= {"operator": operator or self.operators[0]} if self.operators else {}
+        axes |= {"signal": signal or self.signals[0]} if self.signals else {}
         axes |= {"sigma": sigma} if self.noise else {}
         axes |= {"batch": batch or None} if self.batches else {}
         return self.draw(**axes)

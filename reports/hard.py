@@ -10,12 +10,13 @@ from reports.text import Cell, Table
 from results import Run
 
 TITLE = "What each method returns where it is hard"
-_ORDER = {"right": 0.0, "refused": 1.0, "flagged": 2.0, "silent": 3.0}
+_ORDER = {"right": 0.0, "refused": 1.0, "biased": 1.5, "flagged": 2.0, "silent": 3.0}
 NOTE = (
     "gradient, zero: the relative (zero: absolute) error; right: within the method's own promise, or within 1e-2 where it "
     "promises nothing. kink: no gradient exists, and right is who says so; |g|, the norm of what was returned, stands in "
     "bars. flagged: wrong, but the method raised, set a note or reported that it did not converge; silent: wrong without a "
-    "word; refused: it does not take the instance. *: a known fault of a library, listed below. !: the check failed."
+    "word; biased: the same of a method that promises nothing and is off by design; refused: it does not take the instance. "
+    "*: a known fault of a library, listed below. !: the check failed."
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import failures, hard, laws, operators, speed, tables
+from reports import costs, failures, hard, laws, operators, speed, tables
 from reports.figures import Drawn, draw_all
 from reports.findings import findings, summary
 from reports.select import Study, load
@@ -74,6 +74,7 @@ def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> 
         *(Section("hard", hard.TITLE, "", found) for found in hard.sections(runs)),
         Section("failures", "Failures", "", (failures.statuses(study), failures.reasons(study), failures.unjudged(study))),
         Section("noise", "Noise of the machine", "", (failures.noise(study),)),
+        *(Section("cost", costs.TITLE, "", found) for found in costs.sections(study, runs)),
         Section("methods", "Methods", "", (failures.catalogue(study),)),
     )
     return [

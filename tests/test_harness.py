@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -206,13 +207,20 @@ def test_an_ended_run_is_usable_and_resumes(tmp_path: Path, how: signal.Signals)
     frame = before.frame()
     assert len(frame) == 60
     assert {"ok", "interrupted"} == set(frame["status"])
-    finished = before.rows()
+    finished, spent = before.rows(), before.costs
+    assert {line["block"] for line in spent} >= {before.cells[key].block() for key in finished}
 
     done = dargmin("run", "--resume", str(out), "--no-report")
     assert done.returncode == 0, done.stderr
     after = Run.open(out).rows()
     assert len(after) == 60
     assert all(after[key]["samples_s"] == row["samples_s"] for key, row in finished.items())
+    again = Run.open(out).costs
+    assert again[: len(spent)] == spent  # the second session adds its own
+    assert sum(line["block"] != "" for line in again) == 30
+    for line in again:
+        assert math.fsum(line["phases"].values()) == pytest.approx(line["wall_s"], abs=0.02)
+        assert line["own_s"] <= line["wall_s"]
 
 
 def test_no_worker_outlives_a_killed_harness(tmp_path: Path) -> None:

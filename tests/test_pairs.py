@@ -27,8 +27,7 @@ PAIRS = [(problem, theta, method) for problem in OTHERS for theta in problem.the
 
 @cache
 def drawn(problem: Ensemble, theta: str) -> Problem:
-    n = problem.n if problem.fixed_n else problem.small
-    return problem.instance(n, 1, theta, *(names[0] if names else "" for names in (problem.operators, problem.signals)))
+    return problem.small_instance(theta)
 
 
 def limit(problem: Ensemble, method: GradientMethod) -> Sharp:

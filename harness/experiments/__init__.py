@@ -1,12 +1,13 @@
-"""Re-made tables and figures of the papers: EXPERIMENTS maps a name to a function of (folder, quick) that writes its page."""
+"""Tables and figures that one command makes: EXPERIMENTS maps a name to a function of (folder, quick) that writes its page."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.experiments import blorc_table4, smoothing_bias
+from harness.experiments import blorc_table4, robustness, smoothing_bias
 from harness.experiments._claims import experiment
 
 EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "blorc-table4": blorc_table4.reproduce,
+    "robustness": robustness.reproduce,
     "smoothing-bias": experiment(smoothing_bias.measure),
 }

@@ -32,6 +32,6 @@ class Zero(Penalty):
     def cvxpy(self, expression: Any, weight: Any) -> tuple[Any, list[Any]]:
         return 0, []
 
-    def manifold(self, z: Array, weight: Array) -> Manifold:
+    def manifold(self, z: Array, weight: Array, tolerance: float = 0.0) -> Manifold:
         """The whole space."""
         return Manifold(np.eye(len(z)), self.value)
