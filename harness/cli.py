@@ -183,11 +183,11 @@ def prove(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="blorc-table4, or all")],
+    name: Annotated[str, typer.Argument(help="blorc-table4, speed-floor, or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:
-    """Re-make a table of a paper, its figures beside ours.
+    """Re-make a table of a paper, its figures beside ours; or show where the time of one exact gradient goes.
 
     Example: dargmin reproduce blorc-table4 --quick
     """

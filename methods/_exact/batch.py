@@ -79,7 +79,7 @@ class BatchSolver:
         floats, integers, status = self._work(w)
         if near is not None:
             start_all(near, self.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
-        known = _shared(w, len(self.y))
+        known = shared_products(w, len(self.y))
         self.share(
             lambda part: minimise_all(w, self.y[part], self.beta, warm, known, floats[part], integers[part], status[part])
         )
@@ -110,7 +110,7 @@ class BatchSolver:
         return SignalSolver(self.y[index], self.beta, self.keeps_rank)
 
 
-def _shared(w: Array, signals: int) -> Known:
+def shared_products(w: Array, signals: int) -> Known:
     """The products of all rows where they pay: for a dense W with rows that are not orthogonal, and several signals."""
     k = len(w)
     if signals >= SEVERAL and 2 * np.count_nonzero(w) > w.size:

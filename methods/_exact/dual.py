@@ -109,7 +109,7 @@ def search(w: Array, y: Array, beta: float, warm: bool, s: Signal, known: Known)
             s.counts[PASSES] += 1
     else:
         s.z[:], s.x[:], s.state[:] = 0.0, y, 0
-        if not (is_dense and known.count[0]) and descend(w, beta, START if is_dense else SWEEPS, s):
+        if not (is_dense and known.size[0]) and descend(w, beta, START if is_dense else SWEEPS, s):
             primal(w, y, s)
             slopes(w, s)
             free_rows(norm, s, 0.0)

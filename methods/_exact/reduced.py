@@ -24,10 +24,10 @@ NEWTONS = 12  # projected steps, before the caller goes on without G
 class Known(NamedTuple):
     """Rows of W with G = the products of each with each other; a batch shares those of all rows."""
 
-    gram: Array  # (k, k), its first `count` rows and columns
-    rows: Array  # (k), the first `count`
+    gram: Array  # (k, k), its first `size` rows and columns
+    rows: Array  # (k), the first `size`
     place: Array  # (k) of a row among these; -1: not one of them
-    count: Array  # (1)
+    size: Array  # (1)
 
 
 @compiled
@@ -38,21 +38,21 @@ def nothing_known(k: int) -> Known:
 @compiled
 def learn(w: Array, s: Signal, known: Known) -> None:
     """Add the free rows."""
-    before = count = known.count[0]
+    before = count = known.size[0]
     for a in range(s.counts[M]):
         i = s.rows[a]
         if known.place[i] < 0:
             known.place[i], known.rows[count] = count, i
             count += 1
     if count > before:
-        known.count[0] = count
+        known.size[0] = count
         products(w, known.rows[:count], before, known.gram)
 
 
 @compiled
 def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
     """Move z to the minimiser over the known rows, from r = W x; whether it was found, with u the factor of its free rows."""
-    count = known.count[0]
+    count = known.size[0]
     r, moved = np.empty(count), np.empty(count)
     for a in range(count):
         r[a] = s.r[known.rows[a]]
