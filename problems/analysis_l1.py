@@ -115,7 +115,8 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
 
     def evaluate(self, x: Array, theta: Array) -> tuple[float, Array, Array | float]:
         g, scale = x - self.target, self._scale
-        value = 0.5 * scale * float(np.vdot(g, g))
+        flat = g.reshape(-1)
+        value = 0.5 * scale * float(flat.dot(flat))
         if scale != 1.0:
             g *= scale
         return value, g, 0.0
