@@ -187,11 +187,11 @@ def prove(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, or all")],
+    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, speed-floor, smoothing-bias, ..., or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:
-    """Re-make a table of a paper, its figures beside ours, or one that backs a claim of ours.
+    """Re-make a table or a figure of a paper beside ours, or one that backs a claim of ours.
 
     Example: dargmin reproduce blorc-table4 --quick
     """

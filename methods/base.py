@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from problems.base import Array, Problem
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen, it would take a tenth of the time of the fastest gradient to make
 class Gradient:
     """What a method returns at theta.
 

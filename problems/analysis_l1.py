@@ -112,8 +112,12 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
         return self._scale * (x - self.target), np.zeros_like(theta)
 
     def evaluate(self, x: Array, theta: Array) -> tuple[float, Array, Array | float]:
-        g = self._scale * (x - self.target)
-        return 0.5 / self._scale * float(np.vdot(g, g)), g, 0.0
+        g, scale = x - self.target, self._scale
+        flat = g.reshape(-1)
+        value = 0.5 * scale * float(flat.dot(flat))
+        if scale != 1.0:
+            g *= scale
+        return value, g, 0.0
 
     def reference(self) -> Reference:
         return _analysis_reference.reference(self)
