@@ -13,12 +13,37 @@ from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.lapack_limit import LapackLimit
+from methods.peer_jaxopt import Jaxopt
+from methods.peer_optimistix import Optimistix
+from methods.peer_osqp import Osqp
+from methods.peer_proxsuite import Proxsuite
+from methods.peer_qpax import Qpax
+from methods.peer_torchopt import Torchopt
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
 _SCHEMES = ("ista", "fista", "admm")
 _FRAMEWORKS = ("torch", "jax")
 _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
+
+_FORMS = ("dual", "primal")
+
+# Other libraries, each at its defaults and at a tight setting. A sweep must name them.
+PEERS: tuple[GradientMethod, ...] = (
+    Optimistix(),
+    Optimistix(tolerance=1e-13),
+    *(Jaxopt("box-cdqp", tolerance=tolerance) for tolerance in (None, _TIGHT)),
+    *(Jaxopt("box-osqp", form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    *(Qpax(form, kappa) for form in _FORMS for kappa in (None, 1e-10)),
+    *(Proxsuite(form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    *(Osqp(form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    Torchopt(),
+    Torchopt("inv"),
+    ConeLayer(solver="Clarabel"),
+    ConeLayer(solver="Clarabel", tolerance=1e-12, adjoint="dense"),
+    ConeLayer(solver="MOREAU"),
+    ConeLayer(solver="MOREAU", tolerance=1e-12),
+)
 
 METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
@@ -36,9 +61,21 @@ METHODS: tuple[GradientMethod, ...] = (
     *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
     EntrywiseDifferences(),
     DirectionalDifferences(),
+    *PEERS,
 )
 
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
-__all__ = ["METHODS", "YARDSTICKS", "Chained", "Gradient", "GradientMethod", "Prepared", "Split", "synchronise", "to_numpy"]
+__all__ = [
+    "METHODS",
+    "PEERS",
+    "YARDSTICKS",
+    "Chained",
+    "Gradient",
+    "GradientMethod",
+    "Prepared",
+    "Split",
+    "synchronise",
+    "to_numpy",
+]
