@@ -18,7 +18,7 @@ from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
-from methods import YARDSTICKS
+from methods import PEERS, YARDSTICKS
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
 from results import Planned, Run, RunError
 
@@ -49,12 +49,12 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
         return None
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
-    catalogue = {label: method for label, method in with_ladders([*methods, *YARDSTICKS]).items() if label in labels}
+    catalogue = {label: method for label, method in with_ladders([*methods, *PEERS, *YARDSTICKS]).items() if label in labels}
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},
         environment.snapshot(options.threads),
-        method_facts(catalogue, [method.label for method in methods]),
+        method_facts(catalogue, [method.label for method in (*methods, *PEERS)]),
         asdict(options),
     )
     _print_plan(cells, options)

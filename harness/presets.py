@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.sweeps import Sweep
+from methods import PEERS as LIBRARIES
 from problems import OPERATORS
 
 _PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
@@ -91,6 +92,16 @@ SPEED = (
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
 )
 
+# Every library at its defaults and at a tight setting; a batch for those that take one as a whole.
+_OURS = ("blorc", "blorc-torch", "cvxpylayers-torch", "diffcp-dense")
+_ASKED = (*_OURS, *dict.fromkeys(method.name for method in LIBRARIES))
+_WHOLE = (*_OURS[:3], *dict.fromkeys(method.name for method in LIBRARIES if method.batching == "native"))
+PEERS = tuple(
+    Sweep(operators=operators, signals=signals, n=n, batch=batch, methods=methods)
+    for operators, signals in ((("identity",), _DCT), (("tv", "random", "random-2n"), _PC))
+    for n, batch, methods in (((16, 64), (0,), _ASKED), ((64,), (100,), _WHOLE))
+)
+
 PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": SMOKE,
     "default": DEFAULT,
@@ -99,6 +110,16 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
     "full": FULL,
     "speed": SPEED,
     "scaling": SCALING,
+    "peers": PEERS,
 }
-BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "families": 0.05, "full": 1.0, "speed": 0.3, "scaling": 0.2}
+BUDGET_S = {
+    "smoke": 0.1,
+    "default": 0.12,
+    "paper": 1.0,
+    "families": 0.05,
+    "full": 1.0,
+    "speed": 0.3,
+    "scaling": 0.2,
+    "peers": 0.1,
+}
 TIMEOUT_S = {"scaling": 10.0}  # a call; 60 elsewhere

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from methods import YARDSTICKS, GradientMethod
+from methods import PEERS, YARDSTICKS, GradientMethod
 from problems import AnalysisL1
 from results import Planned
 
@@ -32,8 +32,8 @@ class Sweep:
 
     def cells(self, methods: Iterable[GradientMethod], device: str, threads: int) -> list[Planned]:
         """One Planned a method, knob and instance, small n first."""
-        yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
-        chosen = [m for m in dict.fromkeys([*methods, *yardsticks]) if self._chooses(m)]
+        guests = [m for m in PEERS + YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
+        chosen = [m for m in dict.fromkeys([*methods, *guests]) if self._chooses(m)]
         axes = itertools.product(self.n, self.operators, self.signals, self.sigma, self.seeds, self.batch)
         return [
             _planned(variant, self, *point, device, threads)

@@ -109,9 +109,11 @@ def _layer_class(framework: str) -> Function:
 
 def _moreau_solved(layer: Any) -> bool:
     """Whether every status of the last call is Solved; no public way leads to it."""
+    from moreau import SolverStatus
+
     context = layer.ctx.solver_ctx
-    statuses = (context.get_jax_solver() if context._jax_solver else context.get_torch_solver("cpu")).info.status
-    return all(status.name == "Solved" for status in np.ravel(statuses))
+    solver = context.get_jax_solver() if context._jax_solver else context.get_torch_solver("cpu")
+    return bool(np.all(np.ravel(solver.info.status) == SolverStatus.Solved))
 
 
 # What solvers other than SCS claim.
@@ -120,10 +122,11 @@ _CLAIMS: dict[str, Callable[[Any], bool | None]] = {"Clarabel": lambda layer: No
 
 @contextlib.contextmanager
 def _inaccurate() -> Iterator[list[str]]:
-    """Collect diffcp's warning that a solution is inaccurate; every other warning goes its way."""
+    """Collect diffcp's warning that a solution is inaccurate; every other goes its way, but for Moreau's on its own default."""
     found: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", message="Solved/Inaccurate", category=UserWarning)
+        warnings.filterwarnings("ignore", message="solver='auto' resolved to", category=UserWarning)
         yield found
     for warning in caught:
         if str(warning.message).startswith("Solved/Inaccurate"):

@@ -22,7 +22,8 @@ class Torchopt(GradientMethod):
     """du/dtheta = -(d_u F)^-1 d_theta F at F(u, theta) = clip(u - (Pu + q)/|W|^2, -beta, beta) - u = 0, x = y - W'u.
 
     The library solves the adjoint system alone; the dual itself comes from an exact active set. `adjoint` normal-cg is its
-    default, conjugate gradients on the normal equations to a residual of 1e-5; inv forms d_u F and solves it. The signals of a batch go one by one: d_u F of the whole batch would be one matrix. Source: Ren et al. (2023).
+    default, conjugate gradients on the normal equations to a residual of 1e-5; inv forms d_u F and solves it. The signals of
+    a batch go one by one: d_u F of the whole batch would be one matrix. Source: Ren et al. (2023).
     """
 
     name: ClassVar[str] = "torchopt"
