@@ -13,7 +13,7 @@ from methods._autodiff import Solved
 from methods.base import Gradient, Split
 from problems import BoxDual, Problem
 
-TIGHT = 1e-10  # of the solvers' residuals; below it some of them stall
+TIGHT = 1e-8  # of the solvers' residuals, above which nothing is promised
 
 
 class QP(NamedTuple):

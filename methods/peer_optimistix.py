@@ -69,7 +69,7 @@ class Optimistix(GradientMethod):
         return found.value, found.result == optimistix.RESULTS.successful, found.stats["num_steps"]
 
     def ladder(self) -> tuple[GradientMethod, ...]:
-        return tuple(replace(self, tolerance=10.0**-e) for e in (2, 4, 6, 8, 10, 13))
+        return tuple(replace(self, tolerance=t) for t in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-13))
 
     def promise(self, problem: Problem) -> float | None:
         return _qp.promise(problem, self.tolerance, 1e-6)

@@ -59,10 +59,10 @@ class Proxsuite(GradientMethod):
         return Solved(u if qp.q.ndim == 2 else u[0], torch.tensor(solved), torch.tensor([info.iter for info in solvers]))
 
     def ladder(self) -> tuple[GradientMethod, ...]:
-        return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, _qp.TIGHT))
+        return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
     def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, self.tolerance, 1e-5)
+        return _qp.promise(problem, self.tolerance, 1e-4)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from methods import _qp
@@ -15,8 +15,9 @@ from problems import Problem
 class Qpax(GradientMethod):
     """du/dtheta of the solution of the KKT system with s_i z_i = kappa in place of 0, whatever the accuracy of u itself.
 
-    `kappa` is target_kappa; None leaves the library's 1e-3 and its solver_tol 1e-5, where the derivative is that of a smoothed
-    problem: relaxed by default. Given a kappa, solver_tol is 1e-10. jit, vmap for a batch; the layer tells no status.
+    `kappa` None leaves the library's target_kappa = 1e-3 and solver_tol = 1e-5: the derivative of a smoothed problem, relaxed by
+    default. `backend` e (explicit) is the default; its derivative in the constraint matrix, which the primal form needs, is
+    wrong unless all multipliers are one; i (implicit) is right. jit, vmap for a batch; the layer tells no status.
     Source: Tracy and Manchester (2024).
     """
 
@@ -29,6 +30,7 @@ class Qpax(GradientMethod):
 
     form: str = "dual"
     kappa: float | None = None
+    backend: str = "e"
 
     @property
     def name(self) -> str:
@@ -49,11 +51,16 @@ class Qpax(GradientMethod):
 
         g, h = _qp.one_sided(self.form, qp)
         none, empty = jnp.zeros((0, len(qp.P))), jnp.zeros(0)
-        settings = {} if self.kappa is None else {"solver_tol": _qp.TIGHT, "target_kappa": self.kappa}
-        return _qp.over_batch(lambda q: qpax.solve_qp_primal(qp.P, q, none, empty, g, h, **settings), qp.q)
+        settings = {} if self.kappa is None else {"solver_tol": min(self.kappa, 1e-8), "target_kappa": self.kappa}
+
+        def solve(q: Any) -> Any:
+            return qpax.solve_qp_primal(qp.P, q, none, empty, g, h, backend=self.backend, **settings)
+
+        return _qp.over_batch(solve, qp.q)
 
     def ladder(self) -> tuple[GradientMethod, ...]:
-        return tuple(replace(self, kappa=kappa) for kappa in (None, 1e-2, 1e-4, 1e-6, 1e-8, _qp.TIGHT))
+        """The library's defaults, then relaxations by the backend that is right, so that kappa decides."""
+        return (Qpax(self.form), *(Qpax(self.form, kappa, "i") for kappa in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)))
 
     def promise(self, problem: Problem) -> float | None:
-        return None  # biased by construction
+        return None  # biased by construction, by kappa over margins that only the solution tells

@@ -1,4 +1,4 @@
-"""Every method of METHODS against the reference: operators, parametrisations, batches, purity, refusals, labels."""
+"""Every method of METHODS against the reference, the peers (which have their own tests) in what they say of themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from _exact import EXISTS, relative
 
-from methods import METHODS, Gradient, GradientMethod, Split
+from methods import METHODS, PEERS, Gradient, GradientMethod, Split
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
@@ -54,8 +54,10 @@ def sharp(method: GradientMethod) -> tuple[GradientMethod, Sharp]:
     return method, Sharp(1e-8)  # the promise every method makes unless it says otherwise
 
 
-STRATEGIES = tuple({method.name: sharp(method)[0] for method in METHODS}.values())
+OURS = tuple(method for method in METHODS if method not in PEERS)
+STRATEGIES = tuple({method.name: sharp(method)[0] for method in OURS}.values())
 each_strategy = pytest.mark.parametrize("method", STRATEGIES, ids=lambda method: method.name)
+each_of_ours = pytest.mark.parametrize("method", OURS, ids=lambda method: method.label)
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
 
 
@@ -138,7 +140,7 @@ def bits(result: Gradient) -> tuple[bytes, bytes, bytes]:
     return tuple(np.asarray(part).tobytes() for part in (result.value, result.solution, result.grad))  # type: ignore[return-value]
 
 
-@each_method
+@each_of_ours
 def test_a_prepared_call_is_pure(method: GradientMethod) -> None:
     problem = drawn("random", batch=2)
     theta = problem.theta.copy()
@@ -163,7 +165,7 @@ def test_the_gradient_is_taken_at_the_theta_given(method: GradientMethod) -> Non
     assert np.linalg.norm(found - expected) < sharp(method)[1].error * np.linalg.norm(truth)
 
 
-@each_method
+@each_of_ours
 def test_split_calls_are_their_two_phases(method: GradientMethod) -> None:
     problem = drawn("random", batch=2)
     call = method.prepare(problem)
@@ -228,6 +230,7 @@ STRUCTURES = {
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
     "fd": None,
+    **dict.fromkeys(("optimistix", "jaxopt", "qpax", "proxsuite", "osqp", "torchopt"), "needs the structure BoxDual"),
 }
 
 
