@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,7 +21,7 @@ class Osqp(GradientMethod):
     `tolerance` is eps_abs and eps_rel, None the layer's 1e-5; below 1e-8 its 4000 iterations, which no setting of the layer
     changes, often do not do. One solver a signal, one after the other on one thread. The layer raises RuntimeError where
     the status is not solved, so what comes back is `converged`; it tells no iterations.
-    Sources: Stellato et al. (2020); Butler and Kwon (2023) for layers on it.
+    Source: Stellato et al. (2020).
     """
 
     family: ClassVar[str] = "quadratic program layer"
@@ -64,11 +66,14 @@ class Osqp(GradientMethod):
         return _qp.promise(problem, self.tolerance, 1e-4)
 
 
-def _one_thread() -> contextlib.AbstractContextManager[Any]:
-    """The layer asks joblib for a thread a core; a backend given from outside wins over what it asks for."""
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """The layer asks joblib for a thread a core, over which a backend given from outside wins; osqp warns of its own layer."""
     import joblib
 
-    return joblib.parallel_config(backend="sequential")
+    with joblib.parallel_config(backend="sequential"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The default value of raise_error", category=PendingDeprecationWarning)
+        yield
 
 
 def _places(form: str, qp: _qp.QP) -> tuple[Any, Any, Any, Any]:

@@ -15,9 +15,9 @@ from problems import Problem
 class Qpax(GradientMethod):
     """du/dtheta of the solution of the KKT system with s_i z_i = kappa in place of 0, whatever the accuracy of u itself.
 
-    `kappa` None leaves the library's target_kappa = 1e-3 and solver_tol = 1e-5: the derivative of a smoothed problem, relaxed by
-    default. `backend` e (explicit) is the default; its derivative in the constraint matrix, which the primal form needs, is
-    wrong unless all multipliers are one; i (implicit) is right. jit, vmap for a batch; the layer tells no status.
+    `kappa` None leaves target_kappa = 1e-3 and solver_tol = 1e-5: the derivative of a smoothed problem, relaxed by default.
+    `backend` e (explicit) is the default; its derivative in the constraint matrix, which the primal form needs, is wrong
+    unless all multipliers are one; i (implicit) is right. jit, vmap for a batch; the layer tells no status.
     Source: Tracy and Manchester (2024).
     """
 
