@@ -19,7 +19,8 @@ class Proxsuite(GradientMethod):
 
     `tolerance` None leaves eps = 1e-9 for the solution and eps = 1e-4, rho = mu = 1e-6 for the adjoint, as the library has
     them; else all four are `tolerance`. The adjoint is written in torch's default dtype, so that is float64 while a call runs.
-    `converged` and `iterations` are ProxQP's own, of the worst signal. P may be singular. Source: Bambade et al. (2024).
+    `converged` and `iterations` are ProxQP's own, of the worst signal. P may be singular. Two equal calls may differ in
+    rounding, which the adjoint carries to 1e-10. Source: Bambade et al. (2024).
     """
 
     family: ClassVar[str] = "quadratic program layer"

@@ -82,7 +82,8 @@ class Torchopt(GradientMethod):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings that functorch, which the library still imports, has moved."""
+    """Without the warnings that functorch, which the library still calls, has moved, and torch.jit.script is to go."""
     with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`torch.jit.script` is", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="We've integrated functorch", category=FutureWarning)
         yield
