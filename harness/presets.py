@@ -98,8 +98,8 @@ _ASKED = (*_OURS, *dict.fromkeys(method.name for method in LIBRARIES))
 _WHOLE = (*_OURS[:3], *dict.fromkeys(method.name for method in LIBRARIES if method.batching == "native"))
 PEERS = tuple(
     Sweep(operators=operators, signals=signals, n=n, batch=batch, methods=methods)
-    for operators, signals in ((("identity",), _DCT), (("tv", "random", "random-2n"), _PC))
     for n, batch, methods in (((16, 64), (0,), _ASKED), ((64,), (100,), _WHOLE))
+    for operators, signals in ((("identity",), _DCT), (("tv", "random", "random-2n"), _PC))
 )
 
 PRESETS: dict[str, tuple[Sweep, ...]] = {

@@ -3,6 +3,7 @@
 from methods._frameworks import synchronise, to_numpy
 from methods.base import Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
+from methods.blorc_cvxpylayers import BlorcCvxpylayers
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
@@ -28,7 +29,7 @@ _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
 _FORMS = ("dual", "primal")
 
-# Other libraries, each at its defaults and at a tight setting. A sweep must name them.
+# Other libraries, each at its defaults and at a tight setting, and BLORC inside of one. A sweep must name them.
 PEERS: tuple[GradientMethod, ...] = (
     Optimistix(),
     Optimistix(tolerance=1e-13),
@@ -43,6 +44,7 @@ PEERS: tuple[GradientMethod, ...] = (
     ConeLayer(solver="Clarabel", tolerance=1e-12, adjoint="dense"),
     ConeLayer(solver="MOREAU"),
     ConeLayer(solver="MOREAU", tolerance=1e-12),
+    BlorcCvxpylayers(),
 )
 
 METHODS: tuple[GradientMethod, ...] = (
