@@ -14,7 +14,7 @@ from harness.known_faults import KNOWN_FAULTS, KnownFault, known
 from harness.processes import Handle, Limits, Lost, context
 from harness.verdicts import Verdict
 from harness.worker import Settings
-from methods import GradientMethod
+from methods import PEERS, GradientMethod
 from methods.blorc import Blorc
 from methods.blorc_paper import BlorcPaper
 from methods.closed_form import ClosedForm
@@ -28,6 +28,7 @@ TITLE = "What each method returns where it is hard"
 MEMORY = 8 << 30
 
 # Of every library its defaults and a tight setting; of ADMM two penalties, for their answers differ where no gradient exists.
+_ALIKE = ("jaxopt-box-osqp", "jaxopt-box-osqp-primal", "qpax-primal")  # left out: JAX compiles anew for every trap
 COLUMNS: tuple[GradientMethod, ...] = (
     Blorc(),
     BlorcPaper(),
@@ -40,6 +41,7 @@ COLUMNS: tuple[GradientMethod, ...] = (
     Unrolled("admm-stiff"),
     SmoothedIFT(),
     EntrywiseDifferences(),
+    *(method for method in PEERS if method.name not in _ALIKE),
 )
 HARD = tuple((check, instance) for check in ("trap", "loose") for instance in CHECKS[check][1])
 EVERY = tuple((check, instance) for check, (_, instances) in CHECKS.items() for instance in instances)
