@@ -85,11 +85,11 @@ class Checker:
 
 
 def settled(label: str, verdict: Verdict, faults: tuple[KnownFault, ...] = KNOWN_FAULTS) -> Verdict:
-    """A silent error that is a known fault passes; a known fault that is gone fails, so that the list stays true."""
+    """A failure or silent error that is a known fault passes; a known fault that is gone fails, so that the list stays true."""
     fault = known(faults, label, verdict.check, verdict.instance)
     if fault is None or verdict.outcome == "refused":
         return verdict
-    if verdict.outcome == "silent":
+    if verdict.outcome == "silent" or not verdict.passed:
         return replace(verdict, passed=True, fault=fault.reference)
     gone = f"known fault gone: {fault.reference}; take it off harness/known_faults.py"
     return replace(verdict, passed=False, fault=fault.reference, message=gone)
