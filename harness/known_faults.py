@@ -221,7 +221,7 @@ _DENSE_TIGHT = (_LAYERS[1], _LAYERS[3], _DIRECT[3])
 
 @dataclass(frozen=True)
 class KnownFault:
-    """What `check` expects to fail or be silent: check "" means that only the script shows it; no instances: all of the check."""
+    """What `check` expects to fail or be silent: check "" means that only the script shows it; no instances: all of a check."""
 
     reference: str
     library: str
