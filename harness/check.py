@@ -77,7 +77,7 @@ class Checker:
         try:
             answer = self._handle.ask("check", method, check, instance)
         except Lost as lost:
-            return Verdict(check, instance, False, "flagged", message=f"{lost.status}: {lost.reason}")
+            return settled(method.label, Verdict(check, instance, False, "flagged", message=f"{lost.status}: {lost.reason}"))
         if "verdict" in answer:
             return settled(method.label, answer["verdict"])
         absent = answer["status"] == "not-installed"
