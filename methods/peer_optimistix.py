@@ -72,4 +72,4 @@ class Optimistix(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-13))
 
     def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, self.tolerance, 1e-6)
+        return _qp.promise(problem, self.tolerance, 1e-6) if self.tolerance <= 1e-10 else None  # 1 - rate is 1e-3 on TV

@@ -88,6 +88,10 @@ def test_defaults_promise_nothing_and_are_what_the_library_gives(method: Gradien
     assert converged is not False
 
 
+def test_no_default_promises_anything() -> None:
+    assert [m.promise(FEW_ROWS) for m in DEFAULTS] == [None] * len(DEFAULTS)
+
+
 def test_relaxed_by_default_means_a_wrong_gradient() -> None:
     error, converged = answer(Qpax(), FEW_ROWS)
     assert error > 1e-2  # s z = 1e-3 against margins of 1e-2
