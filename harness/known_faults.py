@@ -289,10 +289,6 @@ KNOWN_FAULTS: tuple[KnownFault, ...] = (
         _OSQP + _OSQP_SMALL, ("osqp-dual", "osqp-dual(tolerance=1e-08)"), "homogeneity",
     ),
     KnownFault(
-        "osqp: small cotangents", "osqp", "1.1.3", "the gradient loses digits once the cotangent falls below 1e-8",
-        _OSQP + _OSQP_SMALL, _OSQP_LAYERS[2:], "trap", ("loss times 1e-09", "loss times 1e-14"),
-    ),
-    KnownFault(
         "osqp: zeros of dP", "osqp", "1.1.3", "entries of dL/dP that are exactly 0 are dropped: wrong, or RuntimeError",
         _OSQP + _OSQP_ZEROS, ("osqp-primal(tolerance=1e-08)",), "homogeneity",
     ),

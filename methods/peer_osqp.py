@@ -63,7 +63,8 @@ class Osqp(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
     def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, self.tolerance, 1e-4)
+        """Nothing closer to a kink than 1e-2: the adjoint is regularised by 1e-6, whatever the tolerance."""
+        return _qp.promise(problem, self.tolerance, 1e-4) if problem.reference().kink_distance >= 1e-2 else None
 
 
 @contextlib.contextmanager
