@@ -18,7 +18,7 @@ from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, ensemble, plan
-from methods import DEVICES, SETTINGS, YARDSTICKS
+from methods import DEVICES, METHODS, SETTINGS, YARDSTICKS
 from problems import Ensemble
 from results import Planned, Run, RunError
 
@@ -41,7 +41,7 @@ class Request:
 
 def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     """Plan and measure into the folder `target`; ValueError or RunError, and nothing written, where the request is wrong."""
-    methods = select(request.methods)
+    methods = select(request.methods) if request.methods else None
     options = _options(request)
     sweeps = _sweeps(request)
     require_device(request.device)
@@ -55,12 +55,13 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     client = cluster.connect(request.executor, request.scheduler)
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
-    catalogue = {label: method for label, method in with_ladders([*methods, *SETTINGS, *YARDSTICKS]).items() if label in labels}
+    known = [*(methods or METHODS), *SETTINGS]
+    catalogue = {label: method for label, method in with_ladders([*known, *YARDSTICKS]).items() if label in labels}
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},
         environment.snapshot(options.threads, request.device),
-        method_facts(catalogue, [method.label for method in (*methods, *SETTINGS)]),
+        method_facts(catalogue, [method.label for method in known]),
         asdict(options),
     )
     _print_plan(cells, options)

@@ -4,6 +4,7 @@ from methods._frameworks import synchronise, to_numpy
 from methods.base import DEVICES, Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_batched import BlorcBatched
+from methods.blorc_cvxpylayers import BlorcCvxpylayers
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
@@ -15,12 +16,38 @@ from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.lapack_limit import LapackLimit
+from methods.peer_jaxopt import Jaxopt
+from methods.peer_optimistix import Optimistix
+from methods.peer_osqp import Osqp
+from methods.peer_proxsuite import Proxsuite
+from methods.peer_qpax import Qpax
+from methods.peer_torchopt import Torchopt
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
 _SCHEMES = ("ista", "fista", "admm")
 _FRAMEWORKS = ("torch", "jax")
 _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
+
+_FORMS = ("dual", "primal")
+
+# Other libraries, each at its defaults and at a tight setting, and BLORC inside of one. A sweep must name them.
+PEERS: tuple[GradientMethod, ...] = (
+    Optimistix(),
+    Optimistix(tolerance=1e-13),
+    *(Jaxopt("box-cdqp", tolerance=tolerance) for tolerance in (None, _TIGHT)),
+    *(Jaxopt("box-osqp", form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    *(method for form in _FORMS for method in (Qpax(form), Qpax(form, 1e-12, "i"))),
+    *(Proxsuite(form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    *(Osqp(form, tolerance) for form in _FORMS for tolerance in (None, 1e-8)),
+    Torchopt(),
+    Torchopt("inv"),
+    ConeLayer(solver="Clarabel"),
+    ConeLayer(solver="Clarabel", tolerance=1e-12, adjoint="dense"),
+    ConeLayer(solver="MOREAU"),
+    ConeLayer(solver="MOREAU", tolerance=1e-12),
+    BlorcCvxpylayers(),
+)
 
 METHODS: tuple[GradientMethod, ...] = (
     Blorc(),
@@ -40,10 +67,11 @@ METHODS: tuple[GradientMethod, ...] = (
     *(ThroughComputation(framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
+    *PEERS,
 )
 
 # Other settings of a peer, run where a sweep of the method or a user names their label.
-SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(solver="Clarabel"), ConeLayer(adjoint="dense"))
+SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(adjoint="dense"),)
 # What a run measures that names no methods: a family's many variants are run by name.
 CORE: tuple[str, ...] = (
     *("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "blorc-paper"),
@@ -60,6 +88,7 @@ __all__ = [
     "CORE",
     "DEVICES",
     "METHODS",
+    "PEERS",
     "SETTINGS",
     "YARDSTICKS",
     "Chained",

@@ -39,9 +39,9 @@ class Framework(ABC):
 
     @abstractmethod
     def reverse(self, f: Function) -> tuple[Function, Function]:
-        """(forward, backward) of f(theta, constants) -> (scalar, auxiliary), compiled where the framework compiles.
+        """(forward, backward) of f(theta, constants) -> (scalar, named tuple), compiled where the framework compiles.
 
-        forward(theta, constants) -> ((scalar, auxiliary), residuals); backward(residuals) -> gradient of the scalar in theta.
+        forward(theta, constants) -> ((scalar, named tuple), residuals); backward(residuals) -> gradient of the scalar in theta.
         """
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Torch(Framework):
         def forward(theta: Any, constants: Any) -> Any:
             leaf = theta.detach().requires_grad_()
             value, auxiliary = f(leaf, constants)
-            return (value.detach(), auxiliary.detach()), (value, leaf)
+            return (value.detach(), _detached(auxiliary)), (value, leaf)
 
         return forward, lambda residuals: torch.autograd.grad(*residuals)[0]
 
@@ -100,6 +100,13 @@ class Torch(Framework):
         import torch
 
         return torch.func.vmap(f)(xs)
+
+
+def _detached(values: Any) -> Any:
+    """A named tuple with its tensors cut from the graph."""
+    import torch
+
+    return type(values)(*(value.detach() if isinstance(value, torch.Tensor) else value for value in values))
 
 
 class Jax(Framework):

@@ -89,7 +89,14 @@ def _functions(framework_name: str, energy: EnergyOf, skeleton: Skeleton) -> dic
 
         return framework.map(column, tangents)
 
-    functions = {"value": value, "slope": slope, "product": product, "products": products, "cross": cross, "columns": columns}
+    functions: dict[str, Callable[..., Any]] = {
+        "value": value,
+        "slope": slope,
+        "product": product,
+        "products": products,
+        "cross": cross,
+        "columns": columns,
+    }
     return {name: framework.compile(f) for name, f in functions.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from methods import METHODS, GradientMethod
+from methods import METHODS, PEERS, GradientMethod
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,5 @@ def sharp(method: GradientMethod) -> tuple[GradientMethod, Sharp]:
     return method, Sharp(1e-8)  # the promise every method makes unless it says otherwise
 
 
-STRATEGIES = tuple({method.name: sharp(method)[0] for method in METHODS}.values())
+OURS = tuple(method for method in METHODS if method not in PEERS)
+STRATEGIES = tuple({method.name: sharp(method)[0] for method in OURS}.values())

@@ -155,6 +155,7 @@ def test_a_known_fault_passes_one_that_is_gone_fails() -> None:
     here, elsewhere = replace(FAULT, version=np.__version__), replace(FAULT, version="0.0.1")
     assert settled("m", SILENT, (here,)).passed
     assert settled("m", SILENT, (here,)).fault == "a fault"
+    assert settled("m", replace(SILENT, outcome="flagged"), (here,)).passed  # it raised where a gradient exists
     gone = settled("m", replace(SILENT, passed=True, outcome="right", figure=0.0), (here,))
     assert not gone.passed
     assert "known fault gone: a fault" in gone.message

@@ -1,4 +1,4 @@
-"""Every method of METHODS against the reference: operators, parametrisations, batches, purity, refusals, labels."""
+"""Every method of METHODS against the reference, the peers (which have their own tests) in what they say of themselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 from _exact import EXISTS, relative
-from _sharp import STRATEGIES, sharp
+from _sharp import OURS, STRATEGIES, sharp
 
 from methods import METHODS, Gradient, GradientMethod, Split
 from methods.blorc import Blorc
@@ -25,6 +25,7 @@ SLOW_OPERATORS = ("tv", "random")  # of the entrywise differences: two solves an
 
 
 each_strategy = pytest.mark.parametrize("method", STRATEGIES, ids=lambda method: method.name)
+each_of_ours = pytest.mark.parametrize("method", OURS, ids=lambda method: method.label)
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
 
 
@@ -107,7 +108,7 @@ def bits(result: Gradient) -> tuple[bytes, bytes, bytes]:
     return tuple(np.asarray(part).tobytes() for part in (result.value, result.solution, result.grad))  # type: ignore[return-value]
 
 
-@each_method
+@each_of_ours
 def test_a_prepared_call_is_pure(method: GradientMethod) -> None:
     problem = drawn("random", batch=2)
     theta = problem.theta.copy()
@@ -132,7 +133,7 @@ def test_the_gradient_is_taken_at_the_theta_given(method: GradientMethod) -> Non
     assert np.linalg.norm(found - expected) < sharp(method)[1].error * np.linalg.norm(truth)
 
 
-@each_method
+@each_of_ours
 def test_split_calls_are_their_two_phases(method: GradientMethod) -> None:
     problem = drawn("random", batch=2)
     call = method.prepare(problem)
@@ -197,6 +198,7 @@ STRUCTURES = {
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
     "fd": None,
+    **dict.fromkeys(("optimistix", "jaxopt", "qpax", "proxsuite", "osqp", "torchopt"), "needs the structure BoxDual"),
 }
 
 
