@@ -19,7 +19,7 @@ from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts
 from harness.sweeps import Sweep, plan
 from methods import YARDSTICKS
-from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
+from problems import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, SPARSE_THETAS, THETAS
 from results import Planned, Run, RunError
 
 
@@ -143,7 +143,7 @@ def read_axes(axes: dict[str, Any]) -> dict[str, Any]:
     _among("--theta", str(axes.get("theta", "dense")), THETAS + SPARSE_THETAS)
     _among("--knobs", axes.get("knobs", "default"), ("default", "all"))
     for name in axes.get("operators", ()):
-        _among("--operator", name, OPERATORS | FIXED_OPERATORS)
+        _among("--operator", name, OPERATORS | FIXED_OPERATORS | IMAGE_OPERATORS)
     for name in axes.get("signals", ()):
         _among("--signal", name, SIGNALS)
     readers: dict[str, Callable[[str, str], Any]] = {"n": _integers, "sigma": _levels, "seeds": _seeds, "batch": _integers}

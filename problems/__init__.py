@@ -1,6 +1,6 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple that harness and tests go through."""
 
-from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
+from problems.analysis_l1 import AnalysisL1
 from problems.base import (
     BoxDual,
     ConicModel,
@@ -13,7 +13,8 @@ from problems.base import (
     SolveError,
     Splitting,
 )
-from problems.operators import FIXED_OPERATORS, OPERATORS
+from problems.drawing import IMAGE_THETAS, SPARSE_THETAS, THETAS
+from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
 
@@ -21,6 +22,8 @@ PROBLEMS: tuple[type[AnalysisL1], ...] = (AnalysisL1,)
 
 __all__ = [
     "FIXED_OPERATORS",
+    "IMAGE_OPERATORS",
+    "IMAGE_THETAS",
     "OPERATORS",
     "PROBLEMS",
     "SIGNALS",

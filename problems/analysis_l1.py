@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems import _analysis_reference, _box_dual
+from problems import _analysis_reference, _box_dual, _large
 from problems._arrays import local
 from problems.base import (
     Array,
@@ -29,9 +29,7 @@ from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 if TYPE_CHECKING:
     from problems.algorithms.base import Algorithm
 
-THETAS = ("dense", "row-weights", "weight")
-LARGEST = 2**20  # entries of a sparse K(theta) that is solved by dense algebra
-SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
+LARGEST = 2**20  # entries of a sparse or matrix-free K(theta) that is solved by dense algebra
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +81,7 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         """
         from problems.drawing import draw
 
-        if theta not in THETAS + SPARSE_THETAS:
-            raise ValueError(f"theta must be one of {', '.join(THETAS + SPARSE_THETAS)}, got {theta!r}")
-        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta, theta in SPARSE_THETAS)
+        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta, theta)
         if theta == "dense":
             return cls(w, y, target, beta)
         if theta == "sparse":
@@ -96,11 +92,9 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        rows = self.parametrisation.sparse(theta)
-        if rows is not None and rows.shape[0] * rows.shape[1] > LARGEST:
-            from problems import _chain_proof
-
-            return _chain_proof.solve(self, theta)
+        large = _large.prover(self, theta, LARGEST)
+        if large is not None:
+            return np.asarray(large.solve(self, theta))
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
             return _box_dual.solve(w, self.y, self.beta).x
