@@ -15,7 +15,7 @@ from problems.base import (
 )
 from problems.drawing import IMAGE_THETAS, SPARSE_THETAS, THETAS
 from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
-from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
+from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
 
 PROBLEMS: tuple[type[AnalysisL1], ...] = (AnalysisL1,)
@@ -35,6 +35,7 @@ __all__ = [
     "ConicProgram",
     "Dense",
     "Energy",
+    "Filters",
     "Parametrisation",
     "PartlySmooth",
     "Problem",

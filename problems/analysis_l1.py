@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from copy import copy
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from problems.base import (
     Smoothable,
     Splitting,
 )
-from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
+from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
 
 if TYPE_CHECKING:
     from problems.algorithms.base import Algorithm
@@ -36,9 +37,8 @@ LARGEST = 2**20  # entries of a sparse or matrix-free K(theta) that is solved by
 class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicProgram):
     """x*(theta) = argmin_x 1/2 |x - y|^2 + beta |K(theta) x|_1 and L = loss_scale * mean over the batch of 1/2 |x* - target|^2.
 
-    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`; y and
-    target: (n,) or (batch, n);
-    beta > 0. All float64 and finite. Raises ValueError naming the argument, what was expected and what was got.
+    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`,
+    (filters, size, size) taps for `Filters(side)`; y and target: (n,) or (batch, n); beta > 0. All float64 and finite. Raises ValueError naming the argument, what was expected and what was got.
     Source: Ghosh, McCann and Ravishankar (2022), eq. (3).
     """
 
@@ -86,6 +86,8 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
             return cls(w, y, target, beta)
         if theta == "sparse":
             return cls(w.data, y, target, beta, parametrisation=Sparse(w))
+        if theta == "taps":
+            return cls(w, y, target, beta, parametrisation=Filters(math.isqrt(n)))
         weights = np.zeros(w.shape[0]) if theta.endswith("row-weights") else np.zeros(())
         return cls(weights, y, target, beta, parametrisation=Weighted(w))
 

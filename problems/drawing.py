@@ -15,7 +15,7 @@ from problems.signals import SIGNALS
 THETAS = ("dense", "row-weights", "weight")
 SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
 # On images the kinds of theta under which dependent zero rows are no kink; W is sparse there, or never a matrix at all.
-IMAGE_THETAS = {"tv-2d": ("weight", "row-weights")}
+IMAGE_THETAS = {"tv-2d": ("weight", "row-weights"), "dct-filters": ("taps",)}
 
 # c(operator, signal), printed by `dargmin tune-beta` (n = 64, sigma = 0.1, 20 signals). "denoising": the c of best PSNR,
 # where it leaves 30-80 % of the rows zero; "half": the c that makes half of the rows that can be zero zero.
@@ -59,7 +59,12 @@ BETA_RULES: dict[tuple[str, str], tuple[float, str]] = {
 }
 
 FIXED_BETA_RULES = {("trained", "piecewise-constant"): (1.0, "training")}  # the beta it was trained at
-IMAGE_BETA_RULES = {("tv-2d", "image-patches"): (0.6, "denoising")}  # of best PSNR at 64 x 64 and at 512 x 512
+# tv-2d: of best PSNR at 64 x 64 and at 512 x 512. dct-filters: zero rows half as many as pixels, 2 % of the rows; a larger
+# beta denoises better, and makes patches flat, whose zero rows are dependent: no gradient in the taps.
+IMAGE_BETA_RULES = {
+    ("tv-2d", "image-patches"): (0.6, "denoising"),
+    ("dct-filters", "image-patches"): (0.03, "independent"),
+}
 
 
 def draw(
@@ -93,13 +98,15 @@ def default_beta(operator: str, signal: str, sigma: float) -> float:
 
 def _operators(operator: str, theta: str) -> dict[str, Callable[[int, np.random.Generator], Any]]:
     """Those of this kind of theta; ValueError where the operator is none of them."""
-    kinds = THETAS + SPARSE_THETAS
+    kinds = THETAS + SPARSE_THETAS + ("taps",)
     if theta not in kinds:
         raise ValueError(f"theta must be one of {', '.join(kinds)}, got {theta!r}")
     if operator in IMAGE_THETAS:
         if theta not in IMAGE_THETAS[operator]:
             raise ValueError(f"operator {operator!r} needs theta one of {', '.join(IMAGE_THETAS[operator])}, got {theta!r}")
         return dict(IMAGE_OPERATORS)
+    if theta == "taps":
+        raise ValueError(f"theta 'taps' needs operator 'dct-filters', got {operator!r}")
     if theta not in SPARSE_THETAS:
         return OPERATORS | FIXED_OPERATORS
     if operator not in SPARSE_OPERATORS:

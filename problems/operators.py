@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SCALE = 0.1  # of "scaled-identity"
+FILTER = 5  # pixels along a side of "dct-filters"
 
 
 def identity(n: int, rng: np.random.Generator) -> Array:
@@ -156,6 +157,14 @@ def tv_2d(n: int) -> csr_array:
     return csr_array((np.tile((-1.0, 1.0), k), columns, 2 * np.arange(k + 1)), (k, n))
 
 
+def dct_filters(n: int) -> Array:
+    """The taps of 24 filters of 5 x 5: the two-dimensional DCT-II without its constant, of unit norm, shape (24, 5, 5)."""
+    if image_side(n) < FILTER:
+        raise ValueError(f"dct-filters need images of at least {FILTER} x {FILTER} pixels, got n = {n}")
+    basis = dct(FILTER, np.random.default_rng(0))
+    return np.einsum("ai,bj->abij", basis, basis).reshape(-1, FILTER, FILTER)[1:]
+
+
 def image_side(n: int) -> int:
     """sqrt(n); ValueError where n is no square."""
     side = math.isqrt(n)
@@ -164,4 +173,7 @@ def image_side(n: int) -> int:
     return side
 
 
-IMAGE_OPERATORS: dict[str, Callable[[int, np.random.Generator], Any]] = {"tv-2d": lambda n, rng: tv_2d(n)}
+IMAGE_OPERATORS: dict[str, Callable[[int, np.random.Generator], Any]] = {
+    "tv-2d": lambda n, rng: tv_2d(n),  # scipy.sparse
+    "dct-filters": lambda n, rng: dct_filters(n),  # taps
+}

@@ -20,15 +20,10 @@ def dual_step(problem: BoxDual, z: Any, theta: Any, y: Any, length: Any) -> Any:
 
 
 def dual_start(problem: BoxDual, theta: Array) -> tuple[Array, Array]:
-    """(z = 0, step length 1 / |K|_2^2); of a sparse K the bound |K|_2^2 <= |K|_1 |K|_inf is taken."""
-    rows = problem.parametrisation.sparse(theta)
-    if rows is None:
-        w = problem.parametrisation.matrix(theta)
-        square = np.linalg.norm(w, 2) ** 2
-    else:
-        w = abs(rows)
-        square = w.sum(axis=0).max() * w.sum(axis=1).max()
-    return np.zeros((*problem.y.shape[:-1], w.shape[0])), np.asarray(1 / square if square else 1.0)
+    """(z = 0, step length 1 / |K|_2^2, or below it)."""
+    square = problem.parametrisation.squared_norm(theta)
+    rows = problem.parametrisation.apply(theta, problem.y)
+    return np.zeros(rows.shape), np.asarray(1 / square if square else 1.0)
 
 
 class DualISTA(Algorithm):
