@@ -79,7 +79,8 @@ def normal(rows: csr_array, right: Array, tolerance: float, limit: int = 5000) -
     shape = (len(right), len(right))
     gram = LinearOperator(shape, matvec=lambda u: rows @ (transposed @ u), dtype=np.float64)
     scale = LinearOperator(shape, matvec=lambda u: u / lengths, dtype=np.float64)
-    u, info = cg(gram, right, rtol=tolerance, atol=0.0, maxiter=limit, M=scale)
+    with np.errstate(all="ignore"):  # of a singular matrix the iterates are not finite, which is looked at
+        u, info = cg(gram, right, rtol=tolerance, atol=0.0, maxiter=limit, M=scale)
     if info or not np.isfinite(u).all():
         raise SolveError(OPEN)
     return np.asarray(u)

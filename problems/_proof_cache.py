@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
 PROVER = (
-    *(_active, _balls, _basis, _box_dual, _certificate, _chain, _chain_proof, _edge, _graph, _graph_proof),
-    *(_kkt, _large, _proof),
+    *(_active, _balls, _basis, _box_dual, _certificate, _chain, _chain_proof, _edge, _filter_dual, _filter_proof),
+    *(_graph, _graph_proof, _kkt, _large, _proof),
 )
 LARGEST = 2**16  # entries of K(theta): a larger sparse or matrix-free one is not proven by dense algebra
 

@@ -181,14 +181,21 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
             penalty = parameter @ cp.abs(w @ x) if self.theta.ndim else parameter * cp.norm1(w @ x)
             maps = (lambda theta: array_namespace(theta).exp(theta), lambda theta, cotangent: np.exp(theta) * cotangent)
         else:
-            parameter = cp.Parameter(self.theta.shape)
+            taps = isinstance(self.parametrisation, Filters)
+            parameter = cp.Parameter((len(self.theta), self.theta[0].size) if taps else self.theta.shape)
             penalty = cp.norm1(self._conic_rows(parameter, x))
-            maps = (lambda theta: theta, lambda theta, cotangent: cotangent)
+            maps = (
+                lambda theta: array_namespace(theta).reshape(theta, parameter.shape),
+                lambda theta, cotangent: cotangent.reshape(theta.shape),
+            )
         lower_level = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(x - y) + self.beta * penalty))
         return ConicModel(lower_level, parameter, (y,), x, (self.y,), *maps)
 
     def _conic_rows(self, parameter: Any, x: Any) -> Any:
-        """K x in CVXPY; on the pattern of a sparse W, K x = R (theta * C x) with fixed R and C."""
+        """K x in CVXPY; on the pattern of a sparse W, K x = R (theta * C x) with fixed R and C, of filters taps X^T."""
+        if isinstance(self.parametrisation, Filters):
+            patches = self.parametrisation.patches(self.theta).T
+            return parameter @ x[patches.ravel()].reshape(patches.shape, order="C")
         if not isinstance(self.parametrisation, Sparse):
             return parameter @ x
         import cvxpy as cp
