@@ -140,7 +140,7 @@ def read_axes(axes: dict[str, Any]) -> dict[str, Any]:
     """The axes of a Sweep from the text of the options; ValueError names the option."""
     problems = [problem.__name__ for problem in PROBLEMS]
     _among("--problem", axes.get("problem", problems[0]), problems)
-    _among("--theta", str(axes.get("theta", "dense")), THETAS + SPARSE_THETAS)
+    _among("--theta", str(axes.get("theta", "dense")), (*THETAS, *SPARSE_THETAS, "taps"))
     _among("--knobs", axes.get("knobs", "default"), ("default", "all"))
     for name in axes.get("operators", ()):
         _among("--operator", name, OPERATORS | FIXED_OPERATORS | IMAGE_OPERATORS)

@@ -79,6 +79,17 @@ SCALING = (
 _EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")
 _PEERS = ("cvxpylayers-torch", "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
 _DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
+_ON_TV, _ON_FILTERS = ("blorc", "fd-directional", "unrolled-fista-torch"), ("blorc", "unrolled-fista-torch")
+
+IMAGES = (
+    Sweep(operators=("tv-2d",), signals=_PATCHES, theta="weight", n=(64**2, 512**2), methods=_ON_TV),
+    Sweep(operators=("tv-2d",), signals=_PATCHES, theta="row-weights", n=(64**2, 512**2), methods=_ON_TV[:2]),
+    Sweep(operators=("dct-filters",), signals=_PATCHES, theta="taps", n=(64**2,), methods=_ON_FILTERS),
+    Sweep(operators=("dct-filters",), signals=_PATCHES, theta="taps", n=(256**2,), methods=_ON_FILTERS[:1]),
+    Sweep(operators=("tv-2d",), signals=_PATCHES, theta="weight", n=(512**2,), measure="memory", methods=_ON_TV[:1]),
+    Sweep(operators=("tv-2d",), signals=_PATCHES, theta="row-weights", n=(512**2,), measure="memory", methods=_ON_TV[:1]),
+    Sweep(operators=("dct-filters",), signals=_PATCHES, theta="taps", n=(256**2,), measure="memory", methods=_ON_FILTERS[:1]),
+)
 
 SPEED = (
     Sweep(operators=("identity", "dct"), signals=_DCT, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
@@ -89,6 +100,7 @@ SPEED = (
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_FEW),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
+    *IMAGES,
 )
 
 PRESETS: dict[str, tuple[Sweep, ...]] = {

@@ -131,7 +131,8 @@ def _in_taps(patches: Array, left: list[list[arb]], right: list[list[arb]], scal
     """sum_p <left_{p, f}, right_{p + t}> for every filter f and tap t, scaled."""
     pixels, count = patches.tolist(), len(left) // len(patches)
     return [
-        sum((a * b for p, row in enumerate(pixels) for a, b in zip(left[p * count + f], right[row[t]], strict=True)), arb(0)) * scale
+        sum((a * b for p, row in enumerate(pixels) for a, b in zip(left[p * count + f], right[row[t]], strict=True)), arb(0))
+        * scale
         for f in range(count)
         for t in range(patches.shape[1])
     ]

@@ -1,4 +1,4 @@
-"""Compiled minimum cuts on a graph in integers: what exceeds the mean of a region flows to where it lacks, or cuts the region."""
+"""Compiled minimum cuts on a graph in integers: what exceeds the mean of a region flows to where it lacks, or cuts it."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
 """The gradient in the taps of a filter bank (problems/_filter_dual.py) with bounds of its error, for images.
 
-W0 are the rows that the pattern says are zero. A triangular factorisation gives a lower bound lambda > 0 of the eigenvalues of
-W0 W0^T, so W0 has full row rank. From z, x = y - K^T z and the residual r = W0 x the exact solution of the pattern is within
- |r| / sqrt(lambda) of x and |r| / lambda of z. Where all margins, |z_i| < beta on zero rows and s_i w_i x > 0 on the others, are
-larger than that, the pattern is that of x*, strictly, and x* is differentiable in K, hence in the taps. v = g - W0^T h and h are
-bounded alike, by the residual W0 v, and so is dL/dtaps = -(d<z, K v>/dtaps + d<h, K x*>/dtaps), for which
-|d<a, K b>/dtaps|_F <= sqrt(size^2) |a| |b| in every filter. Nothing is taken from the search but the pattern.
+W0 are the rows that the pattern says are zero. A triangular factorisation gives a lower bound lambda > 0 of the eigenvalues
+of W0 W0^T, so W0 has full row rank. For x = y - K^T z and the residual r = W0 x the exact solution of the pattern is within
+|r| / sqrt(lambda) of x and |r| / lambda of z. Where all margins, |z_i| < beta on zero rows and s_i w_i x > 0 on the others, are
+larger than that, the pattern is that of x*, strictly, and x* is differentiable in K, hence in the taps. v = g - W0^T h and h
+are bounded alike, by the residual W0 v, and so is dL/dtaps = -(d<z, K v>/dtaps + d<h, K x*>/dtaps), for which
+|d<a, K b>/dtaps|_F <= size |a| |b|: each of size^2 shifts of b against all of a. Nothing is taken from the search but the
+pattern, and z as a start.
 
-All residuals are summed in extended precision (np.longdouble) with bounds of their rounding; these bounds are of first order, so
-the status is bounded, not proven.
+All residuals are summed in extended precision (np.longdouble), which bounds their rounding; the bounds are of first order and
+not themselves rounded upwards, so the status is bounded, not proven.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def _defect(made: Any) -> float:
         return math.inf
     ones, depth = np.ones(len(pivots)), int(np.diff(lower.tocsr().indptr).max())
     unlike = abs(diags_array(pivots) @ lower.T - upper)
-    error = depth * 2.0**-52 * (abs(lower) @ (abs(upper) @ ones)) + abs(lower) @ (unlike @ ones + 2.0**-52 * (abs(upper) @ ones))
+    error = depth * 2.0**-52 * (abs(lower) @ (abs(upper) @ ones)) + abs(lower) @ (
+        unlike @ ones + 2.0**-52 * (abs(upper) @ ones)
+    )
     return float(error.max()) * (1 + 1e-6)
 
 

@@ -94,8 +94,8 @@ def parts(graph: Graph, y: Array, bound: Array) -> Parts:
     levels, label = np.rint(y / unit).astype(np.int64), np.empty(graph.n, np.int32)
     inside = np.ones(len(bound), np.bool_)
     cuts = _cuts.divide(_cuts.Net(*graph.around, graph.tail, graph.head, limits, inside, moved), levels, label)
-    names, label = np.unique(label, return_inverse=True)
-    found = Parts(label, np.clip(moved * unit, -bound, bound), len(names), cuts)
+    names, numbered = np.unique(label, return_inverse=True)
+    found = Parts(numbered, np.clip(moved * unit, -bound, bound), len(names), cuts)
     between = found.between(graph)
     found.flow[between] = (np.sign(moved) * bound)[between]
     return found

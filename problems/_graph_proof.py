@@ -1,14 +1,15 @@
-"""The certified gradient of total variation on a graph in log-weights (problems/_graph.py), for images that no dense proof reaches.
+"""The certified gradient of total variation on a graph (problems/_graph.py) in log-weights, where no dense proof reaches.
 
 Regions R, connected by their edges, and a flow f are the true ones if
  (1) the edges between regions are at their bounds, f_e = +-b_e, and the means x_R of y + their inflow differ the right way;
  (2) inside R |f_e| <= b_e, the flow leaves a residual r, sum over R of |r_i| = rho, sum of r_i = 0, and the arcs whose room
      b_e - f_e (from tail to head) or b_e + f_e (back) is above rho join every node of R to every other, both ways.
 Then r can be led along such arcs from where it is positive to where it is negative, at most rho / 2 through one arc: an exact
-dual. What room is left still joins all nodes both ways, so that every edge at its bound lies on a cycle along which some flow can
-be turned back: a dual strictly inside the box on all edges inside R. Hence x* is x_R on R around theta, differentiable in
-log-weights, which leave ker W0 as it is: dL/dtheta_e = -b_e s_e (v_head - v_tail) between regions and 0 inside, v_R the mean of
-dL/dx. Nothing is taken from the search for regions but its result. Sums over a region are rounded once (Shewchuk); a bound of
+dual. The room that is left still joins all nodes both ways, so that every edge at its bound lies on a cycle along which some
+flow can be turned back: a dual strictly inside the box on all edges inside R. Hence x* is x_R on R around theta, and
+differentiable in log-weights, which leave ker W0 as it is: dL/dtheta_e = -b_e s_e (v_head - v_tail) between regions and 0
+inside, v_R the mean of dL/dx. (w_i x* = 0 and w_i v = 0 on zero rows: z_i and h_i, which are not unique there, do not matter.)
+Nothing is taken from the search for regions but its result. Sums over a region are rounded once (Shewchuk, 1997); a bound of
 every other rounding goes into the radius.
 """
 

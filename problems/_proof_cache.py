@@ -24,6 +24,8 @@ from problems import (
     _chain,
     _chain_proof,
     _edge,
+    _filter_dual,
+    _filter_proof,
     _graph,
     _graph_proof,
     _kkt,

@@ -38,7 +38,8 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
     """x*(theta) = argmin_x 1/2 |x - y|^2 + beta |K(theta) x|_1 and L = loss_scale * mean over the batch of 1/2 |x* - target|^2.
 
     theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`,
-    (filters, size, size) taps for `Filters(side)`; y and target: (n,) or (batch, n); beta > 0. All float64 and finite. Raises ValueError naming the argument, what was expected and what was got.
+    (filters, size, size) taps for `Filters(side)`; y and target: (n,) or (batch, n); beta > 0. All float64 and finite.
+    Raises ValueError naming the argument, what was expected and what was got.
     Source: Ghosh, McCann and Ravishankar (2022), eq. (3).
     """
 

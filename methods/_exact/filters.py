@@ -1,4 +1,4 @@
-"""x*(taps) and its adjoint for a convolutional filter bank, matrix-free: the pattern of problems/_filter_dual.py, then Krylov."""
+"""x*(taps) and its adjoint for a filter bank, matrix-free: the pattern of problems/_filter_dual.py, then conjugate gradients."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FilterSolution:
         return self.pattern.steps
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        """h with W0 W0^T h = W0 g by refined conjugate gradients, and v = g - W0^T h; SolveError where W0 v stays above rounding."""
+        """W0 W0^T h = W0 g by refined conjugate gradients, and v = g - W0^T h; SolveError where W0 v stays above rounding."""
         rows, lifted, v = self.pattern.rows, np.zeros(self.pattern.rows.shape[0]), g
         for _ in range(ROUNDS):
             left = rows @ v
@@ -76,7 +76,7 @@ def _solved(filters: Filters, theta: Array, y: Array, beta: float) -> Adjoint:
 
 def _doubt(filters: Filters, theta: Array, pattern: Pattern, y: Array, beta: float) -> str:
     """Why there may be no gradient. A right side chosen at random has a part outside the range of a singular W0 W0^T."""
-    zero, scale = pattern.signs == 0, np.linalg.norm(theta, axis=(1, 2)).max() * np.linalg.norm(y)
+    zero, scale = pattern.signs == 0, np.abs(theta).sum(axis=(1, 2)).max() * np.abs(y).max()
     steps = np.abs(filters.apply(theta, pattern.x))[~zero]
     if (np.abs(pattern.z[zero]) >= beta * (1 - TOUCH)).any() or steps.min(initial=np.inf) <= TOUCH * scale:
         return TOUCHING
