@@ -250,9 +250,8 @@ class Filters(Parametrisation):
     def matrix(self, theta: Any) -> Any:
         xp, n = array_namespace(theta), self.side**2
         if theta.shape[0] * n * n > DENSE:
-            raise MemoryError(
-                f"K of shape ({theta.shape[0] * n}, {n}) must stay matrix-free: {8e-9 * theta.shape[0] * n * n:.3g} GB"
-            )
+            k = theta.shape[0] * n
+            raise MemoryError(f"K of shape ({k}, {n}) must stay matrix-free: dense, it would take {8e-9 * k * n:.3g} GB")
         return self.apply(theta, xp.eye(n, dtype=theta.dtype, device=device(theta))).T
 
     def rows(self, theta: Array, chosen: Array) -> csr_array:

@@ -16,8 +16,8 @@ LEAST = 1024  # n from which an instance is large
 TITLE = "Large instances"
 NOTE = (
     "One gradient, from theta to the array of its shape. Medians over the seeds with 95 % intervals; peak: resident memory "
-    "above what the prepared call holds already, in a pass of its own. Reference: proven, or bounded a posteriori, with the relative "
-    "radius of what it says; 'at floor': the error is below it. Zero rows: their share of all k rows."
+    "above what the prepared call holds already, in a pass of its own. Reference: proven, or bounded a posteriori, and the "
+    "relative radius it states; 'at floor': the error is below it. Zero rows: their share of all k rows."
 )
 COLUMNS = (
     "instance", "n", "k", "method", "status", "seconds [95 % CI]", "first call s", "peak MiB", "error", "reference", "radius",

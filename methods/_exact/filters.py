@@ -1,4 +1,4 @@
-"""x*(taps) and its adjoint for a filter bank, matrix-free: the pattern of problems/_filter_dual.py, then conjugate gradients."""
+"""x*(taps) and its adjoint for a filter bank, matrix-free: the pattern of problems/_filter_dual.py, then Krylov."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """x*(theta) and its adjoint for total variation on a graph in log-weights, such as 2-D total variation of an image.
 
 The flat regions come from problems/_graph.py. On them x* and v = P g are means, afresh with compensated sums, so that both err
-by a few units in the last place. Log-weights of zero rows do not move ker W0: <z, K v> and <h, K x*> have no derivative in them,
-whatever solution h of W0^T h = g - v is taken, for w_i v = 0 and w_i x* = 0; so h = 0 is given.
+by a few units in the last place. Log-weights of zero rows do not move ker W0: <z, K v> and <h, K x*> have no derivative in
+them, whatever solution h of W0^T h = g - v is taken, for w_i v = 0 and w_i x* = 0: h = 0 is given.
 """
 
 from __future__ import annotations
