@@ -9,7 +9,7 @@ from rich.table import Table
 from harness.catalogue import entries
 from harness.worker import missing
 from methods import GradientMethod
-from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, THETAS, AnalysisL1
+from problems import FIXED_OPERATORS, IMAGE_THETAS, OPERATORS, PROBLEMS, SIGNALS, THETAS, AnalysisL1
 
 
 def show(sources: tuple[str, ...]) -> None:
@@ -33,6 +33,8 @@ def show(sources: tuple[str, ...]) -> None:
     for number, reason in enumerate(reasons, 1):
         console.print(f"({number}) {reason}", markup=False)
     console.print(f"operators: {', '.join(OPERATORS | FIXED_OPERATORS)}")
+    images = [f"{name} (theta {', '.join(kinds)})" for name, kinds in IMAGE_THETAS.items()]
+    console.print(f"operators on images: {', '.join(images)}")
     console.print(f"signals: {', '.join(SIGNALS)}")
 
 

@@ -30,7 +30,7 @@ HEAVY = {
 
 
 COMPILING = "problems/_compiling.py"
-COMPILED = ("problems/_cuts.py",)
+COMPILED = ("problems/_cuts.py", "problems/_sweeps.py")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ def _heavy(path: str, entry: Import) -> bool:
     if entry.top in HEAVY:
         return not (path == COMPILING and entry.top == "numba")
     inside = path.startswith("methods/_exact/") or path in COMPILED
-    return not inside and entry.name.startswith(("methods._exact", "problems._compiling", "problems._cuts"))
+    compiled = ("methods._exact", *(module.removesuffix(".py").replace("/", ".") for module in (COMPILING, *COMPILED)))
+    return not inside and entry.name.startswith(compiled)
 
 
 def _crosses_methods(path: str, entry: Import) -> bool:
