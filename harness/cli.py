@@ -45,7 +45,7 @@ def run(
     problem: Annotated[Names, typer.Option(help="problem; repeat for several; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
-    theta: Annotated[str | None, typer.Option(help="dense, row-weights, weight; sparse, sparse-row-weights, ...")] = None,
+    theta: Annotated[str | None, typer.Option(help="dense, row-weights, weight; sparse, sparse-row-weights, ...; taps")] = None,
     method: Annotated[Names, typer.Option(help="name, label, path/to/file.py:Class or all; repeat for several")] = None,
     n: Annotated[str | None, typer.Option(help="signal lengths, such as 16,36,64")] = None,
     sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,

@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.catalogue import entries
 from harness.worker import missing
 from methods import GradientMethod
-from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, Problem
+from problems import FIXED_OPERATORS, IMAGE_THETAS, OPERATORS, PROBLEMS, SIGNALS, Problem
 
 MARK = 4  # of a column of marks
 
@@ -42,6 +42,8 @@ def show(sources: tuple[str, ...]) -> None:
     for method in methods:
         console.print(f"  {method.label}: {'; '.join(_facts(method))}", markup=False, highlight=False)
     console.print(f"operators: {', '.join(OPERATORS | FIXED_OPERATORS)}")
+    images = [f"{name} (theta {', '.join(kinds)})" for name, kinds in IMAGE_THETAS.items()]
+    console.print(f"operators on images: {', '.join(images)}")
     console.print(f"signals: {', '.join(SIGNALS)}")
 
 

@@ -82,6 +82,19 @@ _CONES = ("cvxpylayers-torch", "cvxpylayers-torch-clarabel", "cvxpylayers-torch(
 _PEERS = (*_CONES, "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
 _DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
 _BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, "closed-form-torch", "closed-form-jax")
+# Unrolling 300 iterations of 2-D total variation at 512 x 512 needs more than 8 GiB, so it stands beside the small images.
+_SMALL, _BLORC = ("blorc", "fd-directional", "unrolled-fista-torch"), ("blorc",)
+_ON_TV: dict[str, Any] = {"operators": ("tv-2d",), "signals": _PATCHES}
+_ON_FILTERS: dict[str, Any] = {"operators": ("dct-filters",), "signals": _PATCHES}
+
+IMAGES = (
+    *(Sweep(**_ON_TV, theta=theta, n=(64**2,), methods=_SMALL) for theta in ("weight", "row-weights")),
+    *(Sweep(**_ON_TV, theta=theta, n=(512**2,), methods=_SMALL[:2]) for theta in ("weight", "row-weights")),
+    *(Sweep(**_ON_TV, theta=theta, n=(512**2,), measure="memory", methods=_BLORC) for theta in ("weight", "row-weights")),
+    Sweep(**_ON_FILTERS, theta="taps", n=(64**2,), methods=_SMALL),
+    Sweep(**_ON_FILTERS, theta="taps", n=(256**2,), methods=_BLORC),
+    Sweep(**_ON_FILTERS, theta="taps", n=(256**2,), measure="memory", methods=_BLORC),
+)
 
 SPEED = (
     Sweep(operators=("identity", "dct"), signals=_DCT, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
@@ -92,6 +105,7 @@ SPEED = (
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_BATCH),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
+    *IMAGES,
 )
 
 # Every library at its defaults and at a tight setting; a batch for those that take one as a whole, but for the slowest.

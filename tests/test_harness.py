@@ -70,11 +70,16 @@ def test_the_names_in_a_preset_are_those_of_methods() -> None:
     assert named <= known
 
 
-def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_block() -> None:
+def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_dense_block_and_images_to_their_full_size() -> None:
+    cells = plan(PRESETS["speed"], METHODS)
     blocks: dict[str, set[str]] = {}
-    for cell in plan(PRESETS["speed"], METHODS):
-        blocks.setdefault(cell.block(), set()).add(cell.label)
+    for cell in cells:
+        if cell.theta == "dense":
+            blocks.setdefault(cell.block(), set()).add(cell.label)
     assert all({"blorc", "lapack-limit", "cvxpylayers-torch"} <= labels for labels in blocks.values())
+    largest = {("tv-2d", "weight", 512**2), ("tv-2d", "row-weights", 512**2), ("dct-filters", "taps", 256**2)}
+    for measure in ("time", "memory"):
+        assert largest <= {(c.operator, c.theta, c.n) for c in cells if c.label == "blorc" and c.measure == measure}
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("speed", "peers")])

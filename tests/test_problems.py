@@ -81,8 +81,8 @@ DRAW_REFUSED = [
     ({"operator": "tgv"}, "operator must be one of identity, scaled-identity, tv, .*, got 'tgv'"),
     ({"signal": "noise"}, "signal must be one of piecewise-constant, dct-sparse, image-patches, got 'noise'"),
     (
-        {"theta": "taps"},
-        "theta must be one of dense, row-weights, weight, sparse, sparse-row-weights, sparse-weight, got 'taps'",
+        {"theta": "tap"},
+        "theta must be one of dense, row-weights, weight, sparse, sparse-row-weights, sparse-weight, taps, got 'tap'",
     ),
     ({"n": 20, "signal": "image-patches"}, "image-patches needs a square n such as 16, 36, 64, 144, got n = 20"),
     ({"n": 3}, "n must be at least 4, got 3"),

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 import reports
-from reports import fronts, laws, operators, select, speed, statistics, style, tables, terminal_table, text, write_report
+from reports import fronts, large, laws, operators, select, speed, statistics, style, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
 from reports.findings import findings
 from reports.select import Study, load
@@ -589,3 +589,20 @@ def test_the_speed_table_divides_by_the_backward_phase_of_the_limit(tmp_path: Pa
 
 def test_without_a_limit_there_is_no_speed_table(study: Study) -> None:
     assert speed.sections(study) == []
+
+
+def test_large_instances_have_their_time_memory_and_reference(tmp_path: Path) -> None:
+    kind = next(pair[0] for pair in _runs.small() if pair[0].label == "blorc")
+    cells = [_runs.planned(kind, measure, n=4096, operator="tv-2d") for measure in ("time", "memory")]
+    pairs = [(kind, replace(cell, theta="weight")) for cell in cells]
+    study = load([_runs.build(tmp_path / "run", pairs=[*pairs, *_runs.small()])])
+    (found,) = large.sections(study)[0]
+    (line,) = found.rows  # one line for both passes, and none for the dense ones
+    shown = dict(zip(found.columns, line, strict=True))
+    assert shown["instance"].text.startswith("tv-2d, weight") and shown["method"].text == "blorc"
+    assert shown["seconds [95 % CI]"].order == pytest.approx(1e-7 * 4096**1.5, rel=0.05)  # what _runs gives blorc
+    assert shown["peak MiB"].text != text.ABSENT and shown["reference"].text == "proven"
+
+
+def test_without_large_instances_there_is_no_table_of_them(study: Study) -> None:
+    assert large.sections(study) == []

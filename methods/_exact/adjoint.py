@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.dual import ACCEPTED, FACTORED, ZERO
 from methods._exact.linear import row_dot, rows_add, solve
 from methods._exact.steps import ROUNDING
 from methods._exact.work import FULL, M, triangle, views
+from problems._compiling import compiled
 from problems.base import Array
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from methods._bounded import Exact, counted
 from methods._exact import dual
 from methods._exact.adjoint import adjoint
-from methods._exact.compiling import compiled
 from methods._exact.linear import extents
 from methods._exact.reduced import Known, nothing_known
 from methods._exact.solver import SignalSolver, checked
 from methods._exact.work import FULL, PASSES, STEPS, sizes, views
+from problems._compiling import compiled
 from problems.base import Array
 
 SEVERAL = 4  # signals from which on they share the products of all rows

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.linear import extents, factor, gram, solve
 from methods._exact.reduced import Known, learn, nothing_known, reduced
 from methods._exact.steps import (
@@ -30,6 +29,7 @@ from methods._exact.steps import (
     sweep,
 )
 from methods._exact.work import FULL, PASSES, STEPS, M, Signal, triangle, views
+from problems._compiling import compiled
 from problems.base import Array
 
 FAILED, FACTORED, ORTHOGONAL, ZERO = 0, 1, 2, 3

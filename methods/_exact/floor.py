@@ -11,12 +11,12 @@ import numpy as np
 
 from methods._exact import reduced
 from methods._exact.adjoint import adjoint, write
-from methods._exact.compiling import compiled
 from methods._exact.dual import FACTORED, minimise, verified
 from methods._exact.linear import extents, row_add, row_dot, solve
 from methods._exact.reduced import Known
 from methods._exact.steps import factorise, free_rows, slopes
 from methods._exact.work import M, Signal, triangle, views
+from problems._compiling import compiled
 from problems.base import Array
 
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
+from problems._compiling import compiled
 from problems.base import Array
 
 SIZE = np.uintp

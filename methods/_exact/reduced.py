@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.linear import SIZE, factor, products, row_add, solve
 from methods._exact.steps import PIVOT, ROUNDING, bind, length_inside
 from methods._exact.work import PASSES, STEPS, M, Signal, triangle
+from problems._compiling import compiled
 from problems.base import Array
 
 SWEEPS = 12  # of coordinate descent before a Newton step, at most, with this relaxation

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.linear import factor, gram, row_add, row_dot, rows_add, solve
 from methods._exact.work import FULL, M, Signal, triangle
+from problems._compiling import compiled
 from problems.base import Array
 
 ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from methods._exact.compiling import compiled
+from problems._compiling import compiled
 from problems.base import Array
 
 M, STEPS, PASSES, FULL = 0, 1, 2, 3  # places in `counts`: free rows, Newton steps, sweeps, whether all rows are full
