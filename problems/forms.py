@@ -41,6 +41,11 @@ class Smooth(ABC):
         """mu >= 0 such that f - mu/2 |.|^2 is convex, theta in NumPy."""
         return 0.0
 
+    @property
+    def strongly_convex(self) -> bool:
+        """Whether `convexity` is positive, as far as the shapes tell: what algorithms ask before they see theta."""
+        return False
+
 
 class Quadratic(Smooth):
     """f(v; theta) = 1/2 <v, H(theta) v> - <q(theta), v> + constant."""
@@ -81,6 +86,10 @@ class Distance(Quadratic):
     def convexity(self, theta: Array) -> float:
         return 1.0
 
+    @property
+    def strongly_convex(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class LeastSquares(Quadratic):
@@ -109,8 +118,12 @@ class LeastSquares(Quadratic):
         return float(np.linalg.norm(self.a, 2) ** 2)
 
     def convexity(self, theta: Array) -> float:
+        return float(np.linalg.norm(self.a, -2) ** 2) if self.strongly_convex else 0.0
+
+    @property
+    def strongly_convex(self) -> bool:
         m, n = self.a.shape
-        return float(np.linalg.norm(self.a, -2) ** 2) if m >= n else 0.0
+        return bool(m >= n)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,12 @@ from problems.algorithms.fista import FISTA
 from problems.algorithms.ista import ISTA
 from problems.forms import Splitting
 
-ALGORITHMS: tuple[type[Algorithm], ...] = (ISTA, FISTA, ADMM, StiffADMM)
+ALGORITHMS: tuple[type[Algorithm], ...] = (
+    ISTA,
+    FISTA,
+    ADMM,
+    StiffADMM,
+)
 
 
 def algorithm(name: str, problem: Splitting) -> Algorithm:
@@ -23,4 +28,12 @@ def algorithm(name: str, problem: Splitting) -> Algorithm:
     return found(form)
 
 
-__all__ = ["ADMM", "ALGORITHMS", "FISTA", "ISTA", "Algorithm", "StiffADMM", "algorithm"]
+__all__ = [
+    "ADMM",
+    "ALGORITHMS",
+    "FISTA",
+    "ISTA",
+    "Algorithm",
+    "StiffADMM",
+    "algorithm",
+]
