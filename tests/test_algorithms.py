@@ -63,6 +63,7 @@ ALL = set(FORMS) - {"smooth"}
 ACCEPTED = {
     "ista": ONE,
     "fista": ONE,
+    "fista-sc": ONE - {"analysis-dual", "few-rows"},
     "admm": ALL - {"logistic", "analysis-dual"},
     "admm-stiff": ALL - {"logistic", "analysis-dual"},
 }
@@ -170,6 +171,18 @@ def test_algorithms_accept_an_operator_that_is_zero(kind: type[Algorithm], theta
             kind(flat).init(NONE)
     elif kind.accepts(flat):
         assert np.isfinite(run(kind(flat), NONE, 2)).all()
+
+
+def test_fista_for_strongly_convex_f_has_its_linear_rate() -> None:
+    """mu/2 |x_K - x*|^2 <= F(x_K) - F* <= (1 - sqrt(mu/L))^K (F(x_0) - F* + mu/2 |x_0 - x*|^2)."""
+    problem = Lasso.draw(10, 1, "weight", "diabetes")
+    one, x = problem.forms()[0], problem.solve(problem.theta)
+    low, high = one.smooth.convexity(problem.theta), one.smooth.lipschitz(problem.theta)
+    rise = one.objective(problem.theta)(0 * x) - one.objective(problem.theta)(x) + low / 2 * (x @ x)
+    for count in (10, 50, 200):
+        found = run(algorithm("fista-sc", problem), problem.theta, count)[0]
+        gap = one.objective(problem.theta)(found) - one.objective(problem.theta)(x)
+        assert low / 2 * ((found - x) ** 2).sum() <= gap + 1e-12 <= (1 - (low / high) ** 0.5) ** count * rise + 2e-12
 
 
 def test_the_forms_that_promise_strong_convexity_are_strongly_convex() -> None:

@@ -3,6 +3,7 @@
 from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm
 from problems.algorithms.fista import FISTA
+from problems.algorithms.fista_sc import StrongFISTA
 from problems.algorithms.ista import ISTA
 from problems.forms import Splitting
 
@@ -11,6 +12,7 @@ ALGORITHMS: tuple[type[Algorithm], ...] = (
     FISTA,
     ADMM,
     StiffADMM,
+    StrongFISTA,
 )
 
 
@@ -35,5 +37,6 @@ __all__ = [
     "ISTA",
     "Algorithm",
     "StiffADMM",
+    "StrongFISTA",
     "algorithm",
 ]
