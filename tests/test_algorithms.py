@@ -66,6 +66,7 @@ ACCEPTED = {
     "fista-sc": ONE - {"analysis-dual", "few-rows"},
     "admm": ALL - {"logistic", "analysis-dual"},
     "admm-stiff": ALL - {"logistic", "analysis-dual"},
+    "ladmm": ALL - {"logistic"},
 }
 
 

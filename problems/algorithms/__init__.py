@@ -5,6 +5,7 @@ from problems.algorithms.base import Algorithm
 from problems.algorithms.fista import FISTA
 from problems.algorithms.fista_sc import StrongFISTA
 from problems.algorithms.ista import ISTA
+from problems.algorithms.ladmm import LinearisedADMM
 from problems.forms import Splitting
 
 ALGORITHMS: tuple[type[Algorithm], ...] = (
@@ -13,6 +14,7 @@ ALGORITHMS: tuple[type[Algorithm], ...] = (
     ADMM,
     StiffADMM,
     StrongFISTA,
+    LinearisedADMM,
 )
 
 
@@ -36,6 +38,7 @@ __all__ = [
     "FISTA",
     "ISTA",
     "Algorithm",
+    "LinearisedADMM",
     "StiffADMM",
     "StrongFISTA",
     "algorithm",
