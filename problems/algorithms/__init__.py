@@ -4,6 +4,7 @@ from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm
 from problems.algorithms.fista import FISTA
 from problems.algorithms.fista_sc import StrongFISTA
+from problems.algorithms.hqs import HQS
 from problems.algorithms.ista import ISTA
 from problems.algorithms.ladmm import LinearisedADMM
 from problems.forms import Splitting
@@ -15,6 +16,7 @@ ALGORITHMS: tuple[type[Algorithm], ...] = (
     StiffADMM,
     StrongFISTA,
     LinearisedADMM,
+    HQS,
 )
 
 
@@ -36,6 +38,7 @@ __all__ = [
     "ADMM",
     "ALGORITHMS",
     "FISTA",
+    "HQS",
     "ISTA",
     "Algorithm",
     "LinearisedADMM",
