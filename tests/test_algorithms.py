@@ -68,6 +68,7 @@ ACCEPTED = {
     "admm-stiff": ALL - {"logistic", "analysis-dual"},
     "ladmm": ALL - {"logistic"},
     "hqs": ALL - {"logistic"},
+    "pdhg": ALL,
 }
 
 

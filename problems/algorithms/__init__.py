@@ -7,6 +7,7 @@ from problems.algorithms.fista_sc import StrongFISTA
 from problems.algorithms.hqs import HQS
 from problems.algorithms.ista import ISTA
 from problems.algorithms.ladmm import LinearisedADMM
+from problems.algorithms.pdhg import PDHG
 from problems.forms import Splitting
 
 ALGORITHMS: tuple[type[Algorithm], ...] = (
@@ -17,6 +18,7 @@ ALGORITHMS: tuple[type[Algorithm], ...] = (
     StrongFISTA,
     LinearisedADMM,
     HQS,
+    PDHG,
 )
 
 
@@ -40,6 +42,7 @@ __all__ = [
     "FISTA",
     "HQS",
     "ISTA",
+    "PDHG",
     "Algorithm",
     "LinearisedADMM",
     "StiffADMM",
