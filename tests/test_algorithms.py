@@ -69,6 +69,7 @@ ACCEPTED = {
     "ladmm": ALL - {"logistic"},
     "hqs": ALL - {"logistic"},
     "pdhg": ALL,
+    "bpg": {"analysis-dual", "nonnegative", "simplex"},
 }
 
 
@@ -203,6 +204,13 @@ def test_half_quadratic_splitting_solves_the_moreau_smoothed_problem(name: str) 
     np.testing.assert_allclose(residual, 0, atol=1e-10)  # linear rate 1 - 1/11 of the best-conditioned part: rounding
     if name == "lasso":
         assert np.abs(x - run(algorithm("fista-sc", Only(one)), theta, 500)[0]).max() > 1e-3  # biased, by about 1 / rho
+
+
+def test_mirror_steps_stay_inside_and_smooth() -> None:
+    """No entry of an iterate is exactly on a bound: the iteration has no kinks."""
+    for name in ("nonnegative", "simplex"):
+        x, _ = run(algorithm("bpg", Only(FORMS[name])), NONE, 50)
+        assert (x > 0).all() and run(algorithm("ista", Only(FORMS[name])), NONE, 50)[0].min() == 0
 
 
 def test_the_forms_that_promise_strong_convexity_are_strongly_convex() -> None:

@@ -2,6 +2,7 @@
 
 from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm
+from problems.algorithms.bpg import BregmanGradient
 from problems.algorithms.fista import FISTA
 from problems.algorithms.fista_sc import StrongFISTA
 from problems.algorithms.hqs import HQS
@@ -19,6 +20,7 @@ ALGORITHMS: tuple[type[Algorithm], ...] = (
     LinearisedADMM,
     HQS,
     PDHG,
+    BregmanGradient,
 )
 
 
@@ -44,6 +46,7 @@ __all__ = [
     "ISTA",
     "PDHG",
     "Algorithm",
+    "BregmanGradient",
     "LinearisedADMM",
     "StiffADMM",
     "StrongFISTA",
