@@ -70,6 +70,7 @@ ACCEPTED = {
     "hqs": ALL - {"logistic"},
     "pdhg": ALL,
     "bpg": {"analysis-dual", "nonnegative", "simplex"},
+    "bpd": {"analysis-primal", "lasso", "fused-lasso", "few-rows", "logistic"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm
+from problems.algorithms.bpd import BregmanPrimalDual
 from problems.algorithms.bpg import BregmanGradient
 from problems.algorithms.fista import FISTA
 from problems.algorithms.fista_sc import StrongFISTA
@@ -21,6 +22,7 @@ ALGORITHMS: tuple[type[Algorithm], ...] = (
     HQS,
     PDHG,
     BregmanGradient,
+    BregmanPrimalDual,
 )
 
 
@@ -47,6 +49,7 @@ __all__ = [
     "PDHG",
     "Algorithm",
     "BregmanGradient",
+    "BregmanPrimalDual",
     "LinearisedADMM",
     "StiffADMM",
     "StrongFISTA",
