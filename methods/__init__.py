@@ -17,10 +17,12 @@ from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
 _SCHEMES = ("ista", "fista", "admm")
+_MORE_SCHEMES = ("ladmm", "hqs", "pdhg", "bpg", "bpd")
 _FRAMEWORKS = ("torch", "jax")
 _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
-METHODS: tuple[GradientMethod, ...] = (
+# What is compared where nobody names a method.
+CORE: tuple[GradientMethod, ...] = (
     Blorc(),
     BlorcFactors(),
     BlorcWarm(),
@@ -38,7 +40,23 @@ METHODS: tuple[GradientMethod, ...] = (
     DirectionalDifferences(),
 )
 
+METHODS: tuple[GradientMethod, ...] = (
+    *CORE,
+    *(Unrolled(scheme, framework) for scheme in _MORE_SCHEMES for framework in _FRAMEWORKS),
+)
+
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
-__all__ = ["METHODS", "YARDSTICKS", "Chained", "Gradient", "GradientMethod", "Prepared", "Split", "synchronise", "to_numpy"]
+__all__ = [
+    "CORE",
+    "METHODS",
+    "YARDSTICKS",
+    "Chained",
+    "Gradient",
+    "GradientMethod",
+    "Prepared",
+    "Split",
+    "synchronise",
+    "to_numpy",
+]

@@ -18,7 +18,7 @@ from harness import timing
 from harness.catalogue import select
 from harness.presets import DEFAULT, PRESETS, SMOKE
 from harness.sweeps import Sweep, instance, plan
-from methods import METHODS, Chained, Gradient
+from methods import CORE, METHODS, Chained, Gradient
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from problems import AnalysisL1
@@ -332,7 +332,7 @@ def test_the_memory_meter_reads_what_is_allocated_again_and_again() -> None:
 
 
 def test_smoke_is_small() -> None:
-    assert len(plan(SMOKE, METHODS)) < 60
+    assert len(plan(SMOKE, CORE)) < 60
 
 
 def test_workers_are_pinned_and_single_threaded(tmp_path: Path) -> None:
