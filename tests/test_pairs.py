@@ -15,7 +15,6 @@ from problems import PROBLEMS, Ensemble, Problem
 # Where another limit than that of tests/_sharp.py holds: (problem, start of the method's name) -> limit, argued beside it.
 LIMITS: dict[tuple[str, str], Sharp] = {
     ("lasso", "unrolled-admm"): Sharp(1e-5, error_x=1e-5),  # linear, but slower than on the dual: measured 1e-7
-    ("lasso", "unrolled-bpd"): Sharp(10.0, error_x=1.0),  # far from converged: x is 40 % off after 3000 mirror steps, n = 64
 }
 OTHERS = tuple(problem for problem in PROBLEMS if problem.name != "analysis-l1")  # which has tests/test_methods.py
 PAIRS = [(problem, theta, method) for problem in OTHERS for theta in problem.thetas for method in STRATEGIES]

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from problems.algorithms.base import Algorithm, coupled_lengths, images
 from problems.base import Array
 from problems.forms import Form
 from problems.penalties import L1, Box
 
+LARGEST = 18.0  # tanh 18 = 1 - 5e-16
 BOX = Box()  # |z|_1 with weights w is the maximum of <y, z> over |y_i| <= w_i
 
 
 class BregmanPrimalDual(Algorithm):
     """x+ = x - t (grad f(x) + sum K_j' y_j), y_j+ = argmin over |y| <= w_j of -<K_j (2 x+ - x), y> + D_psi(y, y_j) / s_j.
 
-    psi is the entropy of the box and 1/w-strongly convex; 1/t = L + sum s_j w_j |K_j|^2.
+    psi is the entropy of the box and 1/w-strongly convex; 1/t = L + sum s_j w_j |K_j|^2. The state holds artanh(y / w), within 18,
+    where y = w to rounding: y itself would be caught on a bound that a long step ends on.
     """
 
     name: ClassVar[str] = "bpd"
@@ -41,15 +44,16 @@ class BregmanPrimalDual(Algorithm):
         return self.form.smooth.gradient(theta), [term.weight(theta) for term in self.form.terms], self.form.read(theta)
 
     def step(self, v: Any, theta: Any, shared: Any) -> Any:
-        x, ys, step, lengths = v
+        x, angles, step, lengths = v
         gradient, weights, _ = shared
         slope = gradient(x)
-        for term, y in zip(self.form.terms, ys, strict=True):
-            slope = slope + term.adjoint(theta, y)
+        for term, a, w in zip(self.form.terms, angles, weights, strict=True):
+            slope = slope + term.adjoint(theta, BOX.mirror(-a, w))
         new = x - step * slope
-        parts = zip(self.form.terms, ys, lengths, weights, strict=True)
+        parts = zip(self.form.terms, angles, lengths, strict=True)
         ahead = 2 * new - x
-        moved = [BOX.mirror_step(y, -s * term.apply(theta, ahead), w) for term, y, s, w in parts]
+        xp = array_namespace(x)
+        moved = [xp.clip(a + s * term.apply(theta, ahead), -LARGEST, LARGEST) for term, a, s in parts]
         return new, tuple(moved), step, lengths
 
     def read(self, v: Any, theta: Any, shared: Any) -> Any:
