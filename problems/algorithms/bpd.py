@@ -19,7 +19,7 @@ BOX = Box()  # |z|_1 with weights w is the maximum of <y, z> over |y_i| <= w_i
 class BregmanPrimalDual(Algorithm):
     """x+ = x - t (grad f(x) + sum K_j' y_j), y_j+ = argmin over |y| <= w_j of -<K_j (2 x+ - x), y> + D_psi(y, y_j) / s_j.
 
-    psi is the entropy of the box and 1/w-strongly convex; 1/t = L + sum s_j w_j |K_j|^2. The state holds artanh(y / w), within 18,
+    psi is the entropy of the box and 1/w-strongly convex; 1/t = L + sum s_j w_j |K_j|^2. The state is artanh(y / w), within 18,
     where y = w to rounding: y itself would be caught on a bound that a long step ends on.
     """
 
