@@ -26,10 +26,30 @@ from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
 _SCHEMES = ("ista", "fista", "admm")
+_MORE_SCHEMES = ("ladmm", "hqs", "pdhg", "bpg", "bpd")
 _FRAMEWORKS = ("torch", "jax")
 _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
 _FORMS = ("dual", "primal")
+
+# What is compared where nobody names a method.
+CORE: tuple[GradientMethod, ...] = (
+    Blorc(),
+    BlorcFactors(),
+    BlorcWarm(),
+    BlorcDaqp(),
+    *(BlorcLayer(framework) for framework in _FRAMEWORKS),
+    BlorcPaper(),
+    *(ClosedForm(framework) for framework in _FRAMEWORKS),
+    *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),
+    *(SmoothedIFT(framework) for framework in _FRAMEWORKS),
+    *(ConeLayer(framework) for framework in _FRAMEWORKS),
+    *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
+    *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
+    *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
+    EntrywiseDifferences(),
+    DirectionalDifferences(),
+)
 
 # Other libraries, each at its defaults and at a tight setting, and BLORC inside of one. A sweep must name them.
 PEERS: tuple[GradientMethod, ...] = (
@@ -50,36 +70,15 @@ PEERS: tuple[GradientMethod, ...] = (
 )
 
 METHODS: tuple[GradientMethod, ...] = (
-    Blorc(),
-    BlorcFactors(),
-    BlorcWarm(),
+    *CORE,
     BlorcBatched(),
-    BlorcDaqp(),
-    *(BlorcLayer(framework) for framework in _FRAMEWORKS),
-    BlorcPaper(),
-    *(ClosedForm(framework) for framework in _FRAMEWORKS),
-    *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),
-    *(SmoothedIFT(framework) for framework in _FRAMEWORKS),
-    *(ConeLayer(framework) for framework in _FRAMEWORKS),
-    *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
-    *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
-    *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
     *(ThroughComputation(framework) for framework in _FRAMEWORKS),
-    EntrywiseDifferences(),
-    DirectionalDifferences(),
+    *(Unrolled(scheme, framework) for scheme in _MORE_SCHEMES for framework in _FRAMEWORKS),
     *PEERS,
 )
 
 # Other settings of a peer, run where a sweep of the method or a user names their label.
 SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(adjoint="dense"),)
-# What a run measures that names no methods: a family's many variants are run by name.
-CORE: tuple[str, ...] = (
-    *("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "blorc-paper"),
-    *("closed-form-torch", "closed-form-jax"),
-    *(f"unrolled-{scheme}-{framework}" for scheme in _SCHEMES for framework in _FRAMEWORKS),
-    *("smoothed-ift-torch", "smoothed-ift-jax", "cvxpylayers-torch", "cvxpylayers-jax", "diffcp-lsqr", "diffcp-dense"),
-    *("fd-entrywise", "fd-directional"),
-)
 
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)

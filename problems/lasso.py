@@ -83,7 +83,9 @@ class Lasso(Problem, Splitting, ConicProgram):
     # Structure that methods ask for
 
     def forms(self) -> tuple[Form, ...]:
-        return (Form("primal", LeastSquares(fixed(self.a, self.y)), (Term(L1(), None, _weights),), self.a.shape[1:]),)
+        return (
+            Form("primal", LeastSquares(fixed(self.a, self.y), _tall(self.a)), (Term(L1(), None, _weights),), self.a.shape[1:]),
+        )
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp
@@ -126,6 +128,11 @@ class Lasso(Problem, Splitting, ConicProgram):
             slacks=slacks,
         )
         return certify(self, system, zero_rows=float(np.mean(~support)))
+
+
+def _tall(a: Any) -> bool:
+    m, n = a.shape
+    return bool(m >= n)
 
 
 def _weights(theta: Any) -> Any:

@@ -24,6 +24,12 @@ SHARP = {
     "unrolled-ista": Sharp(1e-9, {"iterations": 2000}),  # geometric: the spectral gaps are above 1/80, and e^-25 = 1e-11
     "unrolled-fista": Sharp(1e-6, {"iterations": 1000}, error_x=1e-8),  # momentum near 1 leaves ripples: geometric, but slower
     "unrolled-admm": Sharp(1e-9, {"iterations": 1000}),  # geometric, measured 1e-13
+    "unrolled-ladmm": Sharp(1e-9, {"iterations": 3000}),  # geometric, measured 1e-15
+    "unrolled-pdhg": Sharp(1e-9, {"iterations": 3000}),  # likewise
+    # Mirror steps shrink with the distance of a dual entry to its bound: geometric at a rate that tends to 1 with the margins.
+    "unrolled-bpg": Sharp(0.1, {"iterations": 3000}, error_x=1e-2),
+    "unrolled-bpd": Sharp(0.1, {"iterations": 3000}, error_x=1e-2),
+    "unrolled-hqs": Sharp(10.0, {"iterations": 1000}, error_x=1.0),  # biased by design: only of the right size, measured 0.1-2
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps

@@ -52,3 +52,18 @@ class Algorithm(ABC):
 def step_length(lipschitz: float) -> Array:
     """1 / L, and 1 where the gradient is constant."""
     return np.asarray(1 / lipschitz if lipschitz else 1.0)
+
+
+def coupled_lengths(form: Form, theta: Array) -> tuple[float, list[float]]:
+    """(l, (s_1, ..., s_m)) with sum_j s_j |K_j|^2 = l, the scale of primal steps 1 / l and of dual steps s_j.
+
+    l is the Lipschitz constant of grad f, so that the terms weigh as much as f; where it is 0 primal and dual steps are equal.
+    """
+    norms = [term.square_norm(theta) for term in form.terms]
+    scale = form.smooth.lipschitz(theta) or max(norms) ** 0.5 or 1.0
+    return scale, [scale / (len(norms) * norm) if norm else 1.0 for norm in norms]
+
+
+def images(form: Form, theta: Array) -> tuple[Array, ...]:
+    """Zeros in the shapes of the K_j v."""
+    return tuple(np.zeros_like(term.apply(theta, np.zeros(form.shape))) for term in form.terms)

@@ -38,6 +38,7 @@ class Box(Penalty):
     def mirror_step(self, z: Any, slope: Any, weight: Any) -> Any:
         """w tanh(artanh(z / w) - slope), by (w + z) / (w - z) = exp(2 artanh(z / w)); the bounds are fixed points."""
         xp = array_namespace(z)
+        slope = xp.clip(slope, -300.0, 300.0)  # beyond, the step ends on the bound anyway and exponentials would overflow
         above, below = (weight + z) * xp.exp(-slope), (weight - z) * xp.exp(slope)
         return weight * (above - below) / (above + below)
 
