@@ -14,6 +14,7 @@ from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.lapack_limit import LapackLimit
 from methods.smoothed import SmoothedIFT
+from methods.truncated import Truncated
 from methods.unrolled import Unrolled
 
 _SCHEMES = ("ista", "fista", "admm")
@@ -34,6 +35,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
     *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
+    *(Truncated(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

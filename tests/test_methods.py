@@ -193,6 +193,7 @@ STRUCTURES = {
     "blorc-paper": "needs the structures BoxDual and Splitting",
     "closed-form": "needs the structure PartlySmooth",
     "unrolled": "needs the structure Splitting",
+    "truncated": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Smoothable",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
