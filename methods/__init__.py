@@ -16,6 +16,7 @@ from methods.lapack_limit import LapackLimit
 from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled
+from methods.unrolled_forward import UnrolledForward
 
 _SCHEMES = ("ista", "fista", "admm")
 _FRAMEWORKS = ("torch", "jax")
@@ -36,6 +37,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
     *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
     *(Truncated(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    *(UnrolledForward(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

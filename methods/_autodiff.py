@@ -102,9 +102,7 @@ def differentiate_forward(
 @cache
 def _whole(framework_name: str, gradient: Callable[[Any, Any, Any], Any], skeleton: Skeleton) -> Any:
     """(theta, c, data) -> (value, x, gradient) for all instances of the skeleton."""
-    return FRAMEWORKS[framework_name].compile(
-        lambda theta, c, data: gradient(skeleton.problem.with_data(data), theta, c)
-    )
+    return FRAMEWORKS[framework_name].compile(lambda theta, c, data: gradient(skeleton.problem.with_data(data), theta, c))
 
 
 def too_many_directions(problem: Problem, form: Form) -> str | None:

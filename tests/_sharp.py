@@ -25,6 +25,8 @@ SHARP = {
     "unrolled-fista": Sharp(1e-6, {"iterations": 1000}, error_x=1e-8),  # momentum near 1 leaves ripples: geometric, but slower
     "unrolled-admm": Sharp(1e-9, {"iterations": 1000}),  # geometric, measured 1e-13
     "truncated": Sharp(1e-6, {"iterations": 2000, "last": 1500}),  # lost: the contraction factor 1 - 1/80 to the 1500th power
+    "unrolled-forward-ista": Sharp(1e-9, {"iterations": 2000}),  # the same number as in reverse mode
+    "unrolled-forward-admm": Sharp(1e-9, {"iterations": 1000}),
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps

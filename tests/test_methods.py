@@ -194,6 +194,7 @@ STRUCTURES = {
     "closed-form": "needs the structure PartlySmooth",
     "unrolled": "needs the structure Splitting",
     "truncated": "needs the structure Splitting",
+    "unrolled-forward": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Smoothable",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
