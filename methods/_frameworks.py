@@ -139,11 +139,11 @@ class Torch(Framework):
         return lambda cotangent: pullback(cotangent)[0]
 
     def until(self, step: Function, v: Any, tolerance: float, limit: int) -> tuple[Any, Any, Any]:
-        for count in range(1, limit + 1):
+        for iteration in range(1, limit + 1):
             v, gap, scale = step(v)
             if not gap > tolerance * scale:  # met, or not a number
                 break
-        return v, count, bool(gap <= tolerance * scale)
+        return v, iteration, bool(gap <= tolerance * scale)
 
     def gmres(self, matvec: Function, right: Any, tolerance: float, limit: int) -> Any:
         import torch

@@ -16,6 +16,7 @@ from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.unrolled import Unrolled
+from methods.unrolled_forward import UnrolledForward
 from problems import OPERATORS, THETAS, AnalysisL1, Problem
 from problems.algorithms import algorithm
 
@@ -23,6 +24,8 @@ SEEDS = {"random-2n": 2, "filters": 1, "tv": 4}  # of instances whose kink dista
 FEW_OPERATORS = ("tv", "random-2n")  # k < n and k > n: a JAX compilation takes a second, cone programs have their own tests
 SLOW_OPERATORS = ("tv", "random")  # of the entrywise differences: two solves an entry
 
+
+SINGLE = (EntrywiseDifferences, DirectionalDifferences, BlorcWarm, UnrolledForward)  # one phase, or a state
 
 each_strategy = pytest.mark.parametrize("method", STRATEGIES, ids=lambda method: method.name)
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
@@ -139,7 +142,7 @@ def test_split_calls_are_their_two_phases(method: GradientMethod) -> None:
     if isinstance(call, Split):
         assert bits(call.backward(call.forward(problem.theta))) == bits(call(problem.theta))
     else:
-        assert isinstance(method, EntrywiseDifferences | DirectionalDifferences | BlorcWarm)  # nothing to split, or a state
+        assert isinstance(method, SINGLE)
 
 
 # Single methods
