@@ -12,6 +12,7 @@ from methods.closed_form import ClosedForm
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
+from methods.fixed_point import FixedPoint
 from methods.lapack_limit import LapackLimit
 from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
@@ -38,6 +39,9 @@ METHODS: tuple[GradientMethod, ...] = (
     *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
     *(Truncated(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
     *(UnrolledForward(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    *(FixedPoint(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    FixedPoint("admm", adjoint="anderson"),
+    FixedPoint("admm", adjoint="gmres"),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )
