@@ -14,6 +14,7 @@ from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.fixed_point import FixedPoint
 from methods.lapack_limit import LapackLimit
+from methods.neumann import Neumann
 from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled
@@ -42,6 +43,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(FixedPoint(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
     FixedPoint("admm", adjoint="anderson"),
     FixedPoint("admm", adjoint="gmres"),
+    *(Neumann("ista", framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

@@ -199,6 +199,7 @@ STRUCTURES = {
     "truncated": "needs the structure Splitting",
     "unrolled-forward": "needs the structure Splitting",
     "fixed-point": "needs the structure Splitting",
+    "neumann": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Smoothable",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
