@@ -15,6 +15,7 @@ from methods.finite_differences import DirectionalDifferences, EntrywiseDifferen
 from methods.fixed_point import FixedPoint
 from methods.lapack_limit import LapackLimit
 from methods.neumann import Neumann
+from methods.one_step import OneStep
 from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled
@@ -44,6 +45,7 @@ METHODS: tuple[GradientMethod, ...] = (
     FixedPoint("admm", adjoint="anderson"),
     FixedPoint("admm", adjoint="gmres"),
     *(Neumann("ista", framework) for framework in _FRAMEWORKS),
+    *(OneStep("ista", framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

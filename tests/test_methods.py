@@ -200,6 +200,7 @@ STRUCTURES = {
     "unrolled-forward": "needs the structure Splitting",
     "fixed-point": "needs the structure Splitting",
     "neumann": "needs the structure Splitting",
+    "one-step": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Smoothable",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
