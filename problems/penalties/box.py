@@ -8,21 +8,20 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems.base import Array
-from problems.penalties.base import Manifold, Penalty
+from problems.penalties.base import Manifold, Penalty, vanishing
 
 
 class Box(Penalty):
     """g(z; w) = 0 where |z_i| <= w_i for all i, infinite elsewhere; the conjugate of L1.
 
-    Entropy of the box [-1, 1]: psi(z) = 1/2 sum (1 + z) log(1 + z) + (1 - z) log(1 - z), scaled to [-w, w].
+    Entropy: psi(z) = sum 1/2 (w + z) log(1 + z/w) + 1/2 (w - z) log(1 - z/w), grad psi = artanh(z / w).
     """
 
     name: ClassVar[str] = "box"
     formula: ClassVar[str] = "|z_i| <= w_i"
 
     def value(self, z: Any, weight: Any) -> Any:
-        xp = array_namespace(z)
-        return xp.sum(0 * z)
+        return vanishing(z, weight)
 
     def prox(self, z: Any, step: Any, weight: Any) -> Any:
         return array_namespace(z).clip(z, -weight, weight)
@@ -30,6 +29,21 @@ class Box(Penalty):
     def cvxpy(self, expression: Any, weight: Any) -> tuple[Any, list[Any]]:
         return 0, [expression <= weight, expression >= -weight]
 
-    def manifold(self, z: Array, weight: Array) -> Manifold:
-        """Vectors that stay where they are on the bound; there g = 0."""
-        return Manifold(np.eye(len(z))[:, np.abs(z) < weight], lambda v, w: array_namespace(v).sum(0 * v))
+    def mirror(self, c: Any, weight: Any) -> Any:
+        return weight * array_namespace(c).tanh(-c)
+
+    def entropy_gradient(self, z: Any, weight: Any) -> Any:
+        return array_namespace(z).atanh(z / weight)
+
+    def mirror_step(self, z: Any, slope: Any, weight: Any) -> Any:
+        """w tanh(artanh(z / w) - slope), by (w + z) / (w - z) = exp(2 artanh(z / w)); the bounds are fixed points."""
+        xp = array_namespace(z)
+        above, below = (weight + z) * xp.exp(-slope), (weight - z) * xp.exp(slope)
+        return weight * (above - below) / (above + below)
+
+    def entropy_convexity(self, weight: Any) -> float:
+        return float(1 / np.max(weight))
+
+    def manifold(self, z: Array, weight: Array, tolerance: float = 0.0) -> Manifold:
+        """Vectors that stay where they are on the bound, as long as that stays; there g = 0."""
+        return Manifold(np.eye(len(z))[:, np.abs(z) < weight - tolerance], vanishing)

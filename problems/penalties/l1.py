@@ -9,7 +9,7 @@ from array_api_compat import array_namespace
 
 from problems._arrays import local
 from problems.base import Array
-from problems.penalties.base import Manifold, Penalty
+from problems.penalties.base import Manifold, Penalty, weighted_sum
 
 
 class L1(Penalty):
@@ -36,11 +36,11 @@ class L1(Penalty):
     def cvxpy(self, expression: Any, weight: Any) -> tuple[Any, list[Any]]:
         import cvxpy as cp
 
-        return (weight @ cp.abs(expression) if weight.ndim else weight * cp.norm1(expression)), []
+        return weighted_sum(cp.abs(expression), weight), []
 
-    def manifold(self, z: Array, weight: Array) -> Manifold:
+    def manifold(self, z: Array, weight: Array, tolerance: float = 0.0) -> Manifold:
         """Vectors that vanish where z does; there g = sum_i w_i sign(z_i) z_i."""
-        signs = np.sign(z)
+        signs = np.where(np.abs(z) > tolerance, np.sign(z), 0.0)
 
         def representative(v: Any, w: Any) -> Any:
             xp, s = local(v, signs)
