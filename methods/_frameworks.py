@@ -139,11 +139,11 @@ class Torch(Framework):
         return lambda cotangent: pullback(cotangent)[0]
 
     def until(self, step: Function, v: Any, tolerance: float, limit: int) -> tuple[Any, Any, Any]:
-        for iteration in range(1, limit + 1):
+        gap, scale, count = np.inf, 0.0, 0
+        while gap > tolerance * scale and count < limit:  # not a number ends it too
             v, gap, scale = step(v)
-            if not gap > tolerance * scale:  # met, or not a number
-                break
-        return v, iteration, bool(gap <= tolerance * scale)
+            count += 1
+        return v, count, bool(gap <= tolerance * scale)
 
     def gmres(self, matvec: Function, right: Any, tolerance: float, limit: int) -> Any:
         import torch

@@ -12,7 +12,7 @@ from problems import Problem
 
 @dataclass(frozen=True)
 class Neumann(GradientMethod):
-    """b = sum_{j <= J} ((dT/dv)^T)^j c, c = (dR/dv)^T dL/dx, then dL/dtheta = (dT/dtheta)^T b + (dR/dtheta)^T dL/dx + dL/dtheta|x.
+    """dL/dtheta = (dT/dtheta)^T b + (dR/dtheta)^T dL/dx + dL/dtheta|x, b = sum_{j <= J} ((dT/dv)^T)^j (dR/dv)^T dL/dx.
 
     All derivatives at v* from the problem's certified solver, so that no iterate is kept: what unrolling gives with its
     iterates replaced by v*. The lost terms fall as the J-th power of the contraction factor on the active set.

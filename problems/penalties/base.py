@@ -40,6 +40,7 @@ class Penalty(ABC):
 
     name: ClassVar[str]
     formula: ClassVar[str]
+    moves_with_weight: ClassVar[bool] = False  # whether the active manifold moves with w, as the faces of a box do
 
     def value(self, z: Any, weight: Any) -> Any:
         """g(z; w), a scalar; of a constraint 0, whether it holds or not."""

@@ -19,6 +19,7 @@ class Box(Penalty):
 
     name: ClassVar[str] = "box"
     formula: ClassVar[str] = "|z_i| <= w_i"
+    moves_with_weight: ClassVar[bool] = True
 
     def value(self, z: Any, weight: Any) -> Any:
         return vanishing(z, weight)
