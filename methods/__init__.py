@@ -16,6 +16,7 @@ from methods.fixed_point import FixedPoint
 from methods.lapack_limit import LapackLimit
 from methods.neumann import Neumann
 from methods.one_step import OneStep
+from methods.partial_smoothness import PartialSmoothness
 from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled
@@ -46,6 +47,7 @@ METHODS: tuple[GradientMethod, ...] = (
     FixedPoint("admm", adjoint="gmres"),
     *(Neumann("ista", framework) for framework in _FRAMEWORKS),
     *(OneStep("ista", framework) for framework in _FRAMEWORKS),
+    *(PartialSmoothness(framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

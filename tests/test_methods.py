@@ -201,6 +201,7 @@ STRUCTURES = {
     "fixed-point": "needs the structure Splitting",
     "neumann": "needs the structure Splitting",
     "one-step": "needs the structure Splitting",
+    "partial-smoothness": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Smoothable",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
