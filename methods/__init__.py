@@ -21,6 +21,7 @@ from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled
 from methods.unrolled_forward import UnrolledForward
+from methods.weak import Weak
 
 _SCHEMES = ("ista", "fista", "admm")
 _FRAMEWORKS = ("torch", "jax")
@@ -48,6 +49,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(Neumann("ista", framework) for framework in _FRAMEWORKS),
     *(OneStep("ista", framework) for framework in _FRAMEWORKS),
     *(PartialSmoothness(framework) for framework in _FRAMEWORKS),
+    *(Weak(framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )

@@ -25,7 +25,7 @@ TIES = 1e-9  # relative size below which K v* counts as zero; where K = I the so
 
 @dataclass(frozen=True)
 class PartialSmoothness(GradientMethod):
-    """dv*/dtheta = -B (B^T (Hess F + Hess G) B + W)^+ B^T d(grad F + grad G)/dtheta at the certified v*; then x* = R(v*, theta).
+    """dv*/dtheta = -B (B^T (Hess F + Hess G) B + W)^+ B^T d(grad F + grad G)/dtheta at the certified v*, x* = R(v*, theta).
 
     B spans the tangent space of the manifold M on which the penalty stays smooth around v*, G is smooth and equal to it on M,
     W is the curvature of M. Taken on the first form with one term and K = I, otherwise on one with a fixed K (tangents of

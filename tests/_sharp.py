@@ -32,6 +32,7 @@ SHARP = {
     "neumann": Sharp(1e-9, {"terms": 2000}, error_x=1e-12),  # the certified solution; geometric in the terms
     "one-step": Sharp(1.0, error_x=1e-12),  # a direction: (I - dT/dv)^-1 is replaced by I
     "partial-smoothness": Sharp(1e-12, error_x=1e-12),  # rounding times a condition number of W0 W0^T below 100
+    "weak": Sharp(1e-9, {"iterations": 2000}),  # that of unrolled-ista
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps

@@ -17,6 +17,7 @@ from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.unrolled import Unrolled
 from methods.unrolled_forward import UnrolledForward
+from methods.weak import Weak
 from problems import OPERATORS, THETAS, AnalysisL1, Problem
 from problems.algorithms import algorithm
 
@@ -25,7 +26,7 @@ FEW_OPERATORS = ("tv", "random-2n")  # k < n and k > n: a JAX compilation takes 
 SLOW_OPERATORS = ("tv", "random")  # of the entrywise differences: two solves an entry
 
 
-SINGLE = (EntrywiseDifferences, DirectionalDifferences, BlorcWarm, UnrolledForward)  # one phase, or a state
+SINGLE = (EntrywiseDifferences, DirectionalDifferences, BlorcWarm, UnrolledForward, Weak)  # one phase, or a state
 
 each_strategy = pytest.mark.parametrize("method", STRATEGIES, ids=lambda method: method.name)
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
@@ -202,6 +203,7 @@ STRUCTURES = {
     "neumann": "needs the structure Splitting",
     "one-step": "needs the structure Splitting",
     "partial-smoothness": "needs the structure Splitting",
+    "weak": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Smoothable",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
