@@ -1,4 +1,4 @@
-"""Weak differentiation: derivatives in all directions of theta, carried along the iteration by hand-written weak derivatives."""
+"""Weak differentiation: derivatives in all directions of theta, carried along by hand-written weak derivatives."""
 
 from __future__ import annotations
 
