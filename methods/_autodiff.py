@@ -94,7 +94,8 @@ def differentiate_forward(
     def call(theta: Array) -> Gradient:
         c = constants(theta)
         with framework.active():
-            return Gradient(*compiled(framework.array(theta), framework.array(c), data), iterations=iterations)
+            value, x, grad = compiled(framework.array(theta), framework.array(c), data)
+        return Gradient(value, x, grad, iterations=iterations)
 
     return call
 
