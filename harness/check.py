@@ -21,6 +21,10 @@ from methods.closed_form import ClosedForm
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import EntrywiseDifferences
+from methods.fixed_point import FixedPoint
+from methods.neumann import Neumann
+from methods.one_step import OneStep
+from methods.partial_smoothness import PartialSmoothness
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
@@ -39,6 +43,10 @@ COLUMNS: tuple[GradientMethod, ...] = (
     Diffcp("lsqr"),
     Unrolled("admm"),
     Unrolled("admm-stiff"),
+    FixedPoint(),
+    Neumann(),
+    OneStep(),
+    PartialSmoothness(),
     SmoothedIFT(),
     EntrywiseDifferences(),
     *(method for method in PEERS if method.name not in _ALIKE),

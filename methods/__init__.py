@@ -15,7 +15,11 @@ from methods.computation import ThroughComputation
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
+from methods.fixed_point import FixedPoint
 from methods.lapack_limit import LapackLimit
+from methods.neumann import Neumann
+from methods.one_step import OneStep
+from methods.partial_smoothness import PartialSmoothness
 from methods.peer_jaxopt import Jaxopt
 from methods.peer_optimistix import Optimistix
 from methods.peer_osqp import Osqp
@@ -23,7 +27,10 @@ from methods.peer_proxsuite import Proxsuite
 from methods.peer_qpax import Qpax
 from methods.peer_torchopt import Torchopt
 from methods.smoothed import SmoothedIFT
+from methods.truncated import Truncated
 from methods.unrolled import Unrolled
+from methods.unrolled_forward import UnrolledForward
+from methods.weak import Weak
 
 _SCHEMES = ("ista", "fista", "admm")
 _MORE_SCHEMES = ("ladmm", "hqs", "pdhg", "bpg", "bpd")
@@ -74,6 +81,15 @@ METHODS: tuple[GradientMethod, ...] = (
     BlorcBatched(),
     *(ThroughComputation(framework) for framework in _FRAMEWORKS),
     *(Unrolled(scheme, framework) for scheme in _MORE_SCHEMES for framework in _FRAMEWORKS),
+    *(Truncated(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    *(UnrolledForward(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    *(FixedPoint(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    FixedPoint("admm", adjoint="anderson"),
+    FixedPoint("admm", adjoint="gmres"),
+    *(Neumann("ista", framework) for framework in _FRAMEWORKS),
+    *(OneStep("ista", framework) for framework in _FRAMEWORKS),
+    *(PartialSmoothness(framework) for framework in _FRAMEWORKS),
+    *(Weak(framework) for framework in _FRAMEWORKS),
     *PEERS,
 )
 

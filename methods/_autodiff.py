@@ -1,16 +1,19 @@
-"""Reverse-mode differentiation of a solution map x(theta): shared by all methods that let a framework do the calculus."""
+"""Differentiation of a solution map x(theta): shared by all methods that let a framework do the calculus."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from typing import Any, NamedTuple
 
 from methods._frameworks import FRAMEWORKS, Framework, to_numpy
 from methods.base import Gradient, Split
-from problems import Problem
+from problems import Form, Problem
 from problems.base import Array
+
+NUMBERS = 2**24  # 128 MiB: all directions of theta, each with its derivative of the state
 
 
 class Solved(NamedTuple):
@@ -82,3 +85,43 @@ def _stages(framework: Framework, solution: Callable[[Any, Any, Any], Any], skel
         return problem.loss(found.x, theta), found
 
     return framework.reverse(loss)
+
+
+def differentiate_forward(
+    framework_name: str,
+    problem: Problem,
+    gradient: Callable[[Any, Any, Any], Any],
+    constants: Callable[[Array], Any],
+    iterations: int | None = None,
+) -> Callable[[Array], Gradient]:
+    """theta -> gradient with (value, x, gradient) = gradient(problem, theta, c) and c = constants(theta).
+
+    `gradient` must be a method of a frozen dataclass: with the problem's structure it identifies the compiled code.
+    """
+    framework = FRAMEWORKS[framework_name]
+    compiled = _whole(framework_name, gradient, Skeleton(problem))
+    with framework.active():
+        data = framework.array(problem.data())
+
+    def call(theta: Array) -> Gradient:
+        c = constants(theta)
+        with framework.active():
+            value, x, grad = compiled(framework.array(theta), framework.array(c), data)
+        return Gradient(value, x, grad, iterations=iterations)
+
+    return call
+
+
+@cache
+def _whole(framework_name: str, gradient: Callable[[Any, Any, Any], Any], skeleton: Skeleton) -> Any:
+    """(theta, c, data) -> (value, x, gradient) for all instances of the skeleton."""
+    return FRAMEWORKS[framework_name].compile(lambda theta, c, data: gradient(skeleton.problem.with_data(data), theta, c))
+
+
+def too_many_directions(problem: Problem, form: Form) -> str | None:
+    """Why the derivatives of v in all directions of theta do not fit; None: they do."""
+    directions = problem.theta.size
+    entries = max(directions, prod(form.shape))
+    if directions * entries <= NUMBERS:
+        return None
+    return f"needs {directions} directions of {entries} entries each, more than {NUMBERS} numbers"

@@ -83,9 +83,9 @@ class Lasso(Problem, Splitting, ConicProgram):
     # Structure that methods ask for
 
     def forms(self) -> tuple[Form, ...]:
-        return (
-            Form("primal", LeastSquares(fixed(self.a, self.y), _tall(self.a)), (Term(L1(), None, _weights),), self.a.shape[1:]),
-        )
+        m, n = self.a.shape
+        smooth = LeastSquares(fixed(self.a, self.y), m >= n)
+        return (Form("primal", smooth, (Term(L1(), None, _weights),), (n,)),)
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp
@@ -128,11 +128,6 @@ class Lasso(Problem, Splitting, ConicProgram):
             slacks=slacks,
         )
         return certify(self, system, zero_rows=float(np.mean(~support)))
-
-
-def _tall(a: Any) -> bool:
-    m, n = a.shape
-    return bool(m >= n)
 
 
 def _weights(theta: Any) -> Any:

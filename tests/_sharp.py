@@ -30,6 +30,15 @@ SHARP = {
     "unrolled-bpg": Sharp(0.1, {"iterations": 3000}, error_x=1e-2),
     "unrolled-bpd": Sharp(0.1, {"iterations": 3000}, error_x=1e-2),
     "unrolled-hqs": Sharp(10.0, {"iterations": 1000}, error_x=1.0),  # biased by design: only of the right size, measured 0.1-2
+    "truncated": Sharp(1e-6, {"iterations": 2000, "last": 1500}),  # lost: the contraction factor 1 - 1/80 to the 1500th power
+    "unrolled-forward-ista": Sharp(1e-9, {"iterations": 2000}),  # the same number as in reverse mode
+    "unrolled-forward-admm": Sharp(1e-9, {"iterations": 1000}),
+    # Steps of 1e-12 over a spectral gap of 1/80.
+    "fixed-point": Sharp(1e-9, {"tolerance": 1e-12, "limit": 100_000}),
+    "neumann": Sharp(1e-9, {"terms": 2000}, error_x=1e-12),  # the certified solution; geometric in the terms
+    "one-step": Sharp(1.0, error_x=1e-12),  # a direction: (I - dT/dv)^-1 is replaced by I
+    "partial-smoothness": Sharp(1e-12, error_x=1e-12),  # rounding times a condition number of W0 W0^T below 100
+    "weak": Sharp(1e-9, {"iterations": 2000}),  # that of unrolled-ista
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps

@@ -15,7 +15,7 @@ from problems import AnalysisL1
 from problems.algorithms import ALGORITHMS, Algorithm, algorithm
 from problems.base import Array
 from problems.differences import Differences1D
-from problems.forms import Distance, Form, LeastSquares, Smooth, Splitting, Term
+from problems.forms import Distance, Form, LeastSquares, Smooth, Splitting, Term, fixed
 from problems.lasso import Lasso
 from problems.penalties import L1, L21, Nonnegative, Simplex
 

@@ -16,6 +16,8 @@ from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.unrolled import Unrolled
+from methods.unrolled_forward import UnrolledForward
+from methods.weak import Weak
 from problems import OPERATORS, THETAS, AnalysisL1, Problem
 from problems.algorithms import algorithm
 
@@ -23,6 +25,8 @@ SEEDS = {"random-2n": 2, "filters": 1, "tv": 4}  # of instances whose kink dista
 FEW_OPERATORS = ("tv", "random-2n")  # k < n and k > n: a JAX compilation takes a second, cone programs have their own tests
 SLOW_OPERATORS = ("tv", "random")  # of the entrywise differences: two solves an entry
 
+
+SINGLE = (EntrywiseDifferences, DirectionalDifferences, BlorcWarm, UnrolledForward, Weak)  # one phase, or a state
 
 each_strategy = pytest.mark.parametrize("method", STRATEGIES, ids=lambda method: method.name)
 each_of_ours = pytest.mark.parametrize("method", OURS, ids=lambda method: method.label)
@@ -140,7 +144,7 @@ def test_split_calls_are_their_two_phases(method: GradientMethod) -> None:
     if isinstance(call, Split):
         assert bits(call.backward(call.forward(problem.theta))) == bits(call(problem.theta))
     else:
-        assert isinstance(method, EntrywiseDifferences | DirectionalDifferences | BlorcWarm)  # nothing to split, or a state
+        assert isinstance(method, SINGLE)
 
 
 # Single methods
@@ -195,6 +199,13 @@ STRUCTURES = {
     "closed-form": "needs the structure PartlySmooth",
     "unrolled": "needs the structure Splitting",
     "smoothed-ift": "needs the structure Splitting",
+    "truncated": "needs the structure Splitting",
+    "unrolled-forward": "needs the structure Splitting",
+    "fixed-point": "needs the structure Splitting",
+    "neumann": "needs the structure Splitting",
+    "one-step": "needs the structure Splitting",
+    "partial-smoothness": "needs the structure Splitting",
+    "weak": "needs the structure Splitting",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
     "fd": None,

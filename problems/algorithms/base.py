@@ -15,7 +15,8 @@ class Algorithm(ABC):
     """v -> step(v, theta) with a fixed point v*, and x* = read(v*, theta); v is a tuple of arrays, and its first entry moves x.
 
     The arrays of `init` are constants of the differentiation; `shared` is differentiated like every other function of
-    theta. `exact`: whether x* is the solution of the form, or of an approximation (a penalty method).
+    theta. An entry of v that `step` hands on as the same object, such as a step length, does not move. `exact`: whether x*
+    is the solution of the form, or of an approximation (a penalty method).
     """
 
     name: ClassVar[str]
@@ -23,6 +24,7 @@ class Algorithm(ABC):
     formula: ClassVar[str]
     needs: ClassVar[str]  # what `accepts` asks of a form, as a refusal words it
     exact: ClassVar[bool] = True
+    drifts: ClassVar[str] = ""  # why `step` is no fixed map of the state that moves; empty: it is one
 
     def __init__(self, form: Form) -> None:
         self.form = form
@@ -43,6 +45,10 @@ class Algorithm(ABC):
     @abstractmethod
     def step(self, v: Any, theta: Any, shared: Any) -> Any:
         """One iteration."""
+
+    def state(self, v: Array, theta: Array) -> Any:
+        """The fixed point of `step` with its step lengths, in NumPy, from the solution v of the form."""
+        raise NotImplementedError(f"{self.name} does not build its state from a solution")
 
     @abstractmethod
     def read(self, v: Any, theta: Any, shared: Any) -> Any:

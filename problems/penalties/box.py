@@ -19,12 +19,18 @@ class Box(Penalty):
 
     name: ClassVar[str] = "box"
     formula: ClassVar[str] = "|z_i| <= w_i"
+    moves_with_weight: ClassVar[bool] = True
 
     def value(self, z: Any, weight: Any) -> Any:
         return vanishing(z, weight)
 
     def prox(self, z: Any, step: Any, weight: Any) -> Any:
         return array_namespace(z).clip(z, -weight, weight)
+
+    def prox_derivative(self, z: Any, step: Any, weight: Any, dz: Any, dweight: Any) -> Any:
+        """dz where |z| < w, sign(z) dw on the bound."""
+        xp = array_namespace(z)
+        return xp.where(xp.abs(z) < weight, dz, xp.sign(z) * dweight + 0.0 * dz)
 
     def cvxpy(self, expression: Any, weight: Any) -> tuple[Any, list[Any]]:
         return 0, [expression <= weight, expression >= -weight]
