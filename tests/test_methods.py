@@ -206,6 +206,7 @@ STRUCTURES = {
     "smoothed-ift": "needs the structure Splitting",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
+    "ift": "needs the structure Energy",
     "fd": None,
 }
 
