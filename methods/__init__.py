@@ -13,6 +13,7 @@ from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.ift import IFT
+from methods.ift_cg import InexactIFT
 from methods.lapack_limit import LapackLimit
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
@@ -32,6 +33,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(Unrolled(scheme, framework) for scheme in _SCHEMES for framework in _FRAMEWORKS),
     *(SmoothedIFT(framework) for framework in _FRAMEWORKS),
     *(IFT(framework) for framework in _FRAMEWORKS),
+    *(InexactIFT(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),

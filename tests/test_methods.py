@@ -207,6 +207,7 @@ STRUCTURES = {
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
     "ift": "needs the structure Energy",
+    "ift-cg": "needs the structure Conditioned",
     "fd": None,
 }
 
