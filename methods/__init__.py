@@ -15,6 +15,7 @@ from methods.finite_differences import DirectionalDifferences, EntrywiseDifferen
 from methods.ift import IFT
 from methods.ift_cg import InexactIFT
 from methods.lapack_limit import LapackLimit
+from methods.linear_solve_vjp import LinearSolveVJP
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
 
@@ -34,6 +35,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(SmoothedIFT(framework) for framework in _FRAMEWORKS),
     *(IFT(framework) for framework in _FRAMEWORKS),
     *(InexactIFT(framework) for framework in _FRAMEWORKS),
+    *(LinearSolveVJP(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),

@@ -27,6 +27,7 @@ SHARP = {
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
     "ift": Sharp(1e-12),  # rounding times the condition numbers of the Hessians, at most 1e3 on small instances
     "ift-cg": Sharp(1e-5, {"eps": 1e-10}),  # eps times the constants of the bound, of which the largest is M_H = 7e3
+    "linear-solve-vjp": Sharp(1e-10),  # residual 1e-12 times condition numbers below 100
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-lsqr": Sharp(1e-5, {"tolerance": 1e-10}, error_x=1e-8),  # LSQR stops at 1e-8 times a condition number

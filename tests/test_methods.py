@@ -208,6 +208,7 @@ STRUCTURES = {
     "diffcp": "needs the structure ConicProgram",
     "ift": "needs the structure Energy",
     "ift-cg": "needs the structure Conditioned",
+    "linear-solve-vjp": "needs the structure LinearSystem",
     "fd": None,
 }
 
