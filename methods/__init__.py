@@ -18,6 +18,7 @@ from methods.lapack_limit import LapackLimit
 from methods.linear_solve_vjp import LinearSolveVJP
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled
+from methods.value_duality import ValueDuality
 
 _SCHEMES = ("ista", "fista", "admm")
 _FRAMEWORKS = ("torch", "jax")
@@ -36,6 +37,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(IFT(framework) for framework in _FRAMEWORKS),
     *(InexactIFT(framework) for framework in _FRAMEWORKS),
     *(LinearSolveVJP(framework) for framework in _FRAMEWORKS),
+    ValueDuality(),
     *(ConeLayer(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),

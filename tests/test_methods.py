@@ -209,6 +209,7 @@ STRUCTURES = {
     "ift": "needs the structure Energy",
     "ift-cg": "needs the structure Conditioned",
     "linear-solve-vjp": "needs the structure LinearSystem",
+    "value-duality": "needs the structure ValueFunction: the loss is not the optimal value",
     "fd": None,
 }
 
