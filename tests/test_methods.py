@@ -206,6 +206,7 @@ STRUCTURES = {
     "smoothed-ift": "needs the structure Splitting",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
+    "bregman-unrolled": "needs the structure Splitting",
     "ift": "needs the structure Energy",
     "ift-cg": "needs the structure Conditioned",
     "linear-solve-vjp": "needs the structure LinearSystem",

@@ -23,6 +23,8 @@ LIMITS: dict[tuple[str, str], Sharp] = {
     ("smooth-tv", "unrolled-fista"): Sharp(1e-3, error_x=1e-5),
     ("logistic", "unrolled-fista"): Sharp(1e-3, error_x=1e-5),
     ("ridge", "unrolled-admm"): Sharp(1e-3, error_x=1e-4),  # the least curvature is 0.1: (10 / 10.1)^1000 = 5e-5
+    # A free entry near its bound w moves by (w^2 - z^2) / w^2 of a gradient step: measured 2e-4, falling geometrically.
+    ("tv-value", "bregman"): Sharp(1e-2, error_x=1e-3),
 }
 OTHERS = tuple(problem for problem in PROBLEMS if problem.name != "analysis-l1")  # which has tests/test_methods.py
 PAIRS = [(problem, theta, method) for problem in OTHERS for theta in problem.thetas for method in STRATEGIES]
