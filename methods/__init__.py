@@ -8,6 +8,7 @@ from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.blorc_warm import BlorcWarm
+from methods.bregman_fixed_point import BregmanFixedPoint
 from methods.bregman_unrolled import BregmanUnrolled
 from methods.closed_form import ClosedForm
 from methods.cone_diffcp import Diffcp
@@ -40,6 +41,7 @@ METHODS: tuple[GradientMethod, ...] = (
     *(LinearSolveVJP(framework) for framework in _FRAMEWORKS),
     ValueDuality(),
     *(BregmanUnrolled(framework) for framework in _FRAMEWORKS),
+    *(BregmanFixedPoint(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework) for framework in _FRAMEWORKS),
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),

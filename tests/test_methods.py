@@ -207,6 +207,7 @@ STRUCTURES = {
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
     "bregman-unrolled": "needs the structure Splitting",
+    "bregman-fixed-point": "needs the structure Splitting",
     "ift": "needs the structure Energy",
     "ift-cg": "needs the structure Conditioned",
     "linear-solve-vjp": "needs the structure LinearSystem",
