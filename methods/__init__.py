@@ -10,13 +10,18 @@ from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.blorc_warm import BlorcWarm
+from methods.bregman_fixed_point import BregmanFixedPoint
+from methods.bregman_unrolled import BregmanUnrolled
 from methods.closed_form import ClosedForm
 from methods.computation import ThroughComputation
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.fixed_point import FixedPoint
+from methods.ift import IFT
+from methods.ift_cg import InexactIFT
 from methods.lapack_limit import LapackLimit
+from methods.linear_solve_vjp import LinearSolveVJP
 from methods.neumann import Neumann
 from methods.one_step import OneStep
 from methods.partial_smoothness import PartialSmoothness
@@ -30,6 +35,7 @@ from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled
 from methods.unrolled_forward import UnrolledForward
+from methods.value_duality import ValueDuality
 from methods.weak import Weak
 
 _SCHEMES = ("ista", "fista", "admm")
@@ -90,6 +96,12 @@ METHODS: tuple[GradientMethod, ...] = (
     *(OneStep("ista", framework) for framework in _FRAMEWORKS),
     *(PartialSmoothness(framework) for framework in _FRAMEWORKS),
     *(Weak(framework) for framework in _FRAMEWORKS),
+    *(IFT(framework) for framework in _FRAMEWORKS),
+    *(InexactIFT(framework) for framework in _FRAMEWORKS),
+    *(LinearSolveVJP(framework) for framework in _FRAMEWORKS),
+    ValueDuality(),
+    *(BregmanUnrolled(framework) for framework in _FRAMEWORKS),
+    *(BregmanFixedPoint(framework) for framework in _FRAMEWORKS),
     *PEERS,
 )
 

@@ -17,6 +17,7 @@ class Gradient:
     value = L(x*), solution = x*, grad = dL/dtheta in the shape of theta: the method's own arrays, still asynchronous
     where its library is. `converged` is what the solver claims (None: claims nothing). `note` is a doubt the method itself
     raises. Where `direction` is given (an array in the shape of theta), `grad` is the scalar <dL/dtheta, direction>.
+    `bound`: what the method itself bounds its relative error by (None: it bounds nothing; inf: the bound says nothing).
     `pattern`: the signs of K(theta) x* that a formula took for granted, (k,) or (batch, k), to be held against the true ones.
     """
 
@@ -28,6 +29,7 @@ class Gradient:
     note: str = ""
     direction: Array | None = None
     pattern: Array | None = None
+    bound: float | None = None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,12 @@ SHARP = {
     "partial-smoothness": Sharp(1e-12, error_x=1e-12),  # rounding times a condition number of W0 W0^T below 100
     "weak": Sharp(1e-9, {"iterations": 2000}),  # that of unrolled-ista
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
+    "ift": Sharp(1e-12),  # rounding times the condition numbers of the Hessians, at most 1e3 on small instances
+    "ift-cg": Sharp(1e-5, {"eps": 1e-10}),  # eps times the constants of the bound, of which the largest is M_H = 7e3
+    "linear-solve-vjp": Sharp(1e-10),  # residual 1e-12 times condition numbers below 100
+    "value-duality": Sharp(1e-8, {"iterations": 3000}),  # as unrolled FISTA, whose x converges geometrically
+    "bregman-unrolled": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # geometric: the slowest measured 2e-7
+    "bregman-fixed-point": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # likewise: 2e-8
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-lsqr": Sharp(1e-5, {"tolerance": 1e-10}, error_x=1e-8),  # LSQR stops at 1e-8 times a condition number
