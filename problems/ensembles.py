@@ -29,7 +29,7 @@ class Ensemble:
     fixed_n: bool = False
     operators: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
-    partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     noise: bool = False
     batches: bool = False
 
