@@ -41,7 +41,9 @@ def main() -> None:
 
 @app.command()
 def run(
-    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, families, full, speed, scaling, peers")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="smoke, default, paper, families, full, speed, scaling, peers, problems")
+    ] = None,
     problem: Annotated[Names, typer.Option(help="problem; repeat for several; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.sweeps import Sweep
 from methods import PEERS as LIBRARIES
-from problems import OPERATORS
+from problems import OPERATORS, PROBLEMS
 
 _PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
 _SLOW = ("fd-entrywise",)  # two solves an entry: measured on a part of the instances
@@ -122,6 +122,14 @@ PEERS = (
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=_WHOLE),
 )
 
+# Every method on every other problem, each kind of theta, at a size at which all methods answer soon.
+PROBLEM_SWEEPS = tuple(
+    Sweep(problem=drawn.name, theta=theta, n=(drawn.n if drawn.fixed_n else drawn.small,))
+    for drawn in PROBLEMS
+    if drawn.name != Sweep.problem
+    for theta in drawn.thetas
+)
+
 PRESETS: dict[str, tuple[Sweep, ...]] = {
     "smoke": SMOKE,
     "default": DEFAULT,
@@ -131,6 +139,7 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
     "speed": SPEED,
     "scaling": SCALING,
     "peers": PEERS,
+    "problems": PROBLEM_SWEEPS,
 }
 BUDGET_S = {
     "smoke": 0.1,
@@ -141,5 +150,6 @@ BUDGET_S = {
     "speed": 0.3,
     "scaling": 0.2,
     "peers": 0.1,
+    "problems": 0.05,
 }
 TIMEOUT_S = {"scaling": 10.0}  # a call; 60 elsewhere

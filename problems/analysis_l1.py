@@ -234,6 +234,7 @@ ENSEMBLE = Ensemble(
     formula="1/2 |x - y|^2 + beta |W x|_1",
     thetas=(*THETAS, *SPARSE_THETAS, "taps"),
     operators=("tv", *(name for name in (OPERATORS | FIXED_OPERATORS | IMAGE_OPERATORS) if name != "tv")),
+    small=36,
     partners={"taps": {"operator": "dct-filters", "signal": "image-patches"}},
     signals=tuple(SIGNALS),
     noise=True,

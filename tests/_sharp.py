@@ -63,3 +63,23 @@ def sharp(method: GradientMethod) -> tuple[GradientMethod, Sharp]:
 
 OURS = tuple(method for method in METHODS if method not in PEERS)
 STRATEGIES = tuple({method.name: sharp(method)[0] for method in OURS}.values())
+DEFAULTS = PEERS[:-1:2]
+TIGHT = (*PEERS[1::2], PEERS[-1])
+
+# The relative error of the gradient at the tight settings, here with kinks 1e-2 away and condition numbers below 1e2.
+PEER_ERRORS = {
+    "optimistix": 1e-9,  # a last step of 1e-13 over 1 - rate, which is above 1e-2, over the margin
+    "jaxopt-box-cdqp": 1e-7,  # tol 1e-10 over the margin
+    "jaxopt-box-osqp": 1e-7,
+    "jaxopt-box-osqp-primal": 1e-7,
+    "qpax-dual": 1e-5,  # bias of s z = 1e-12 over margins of s and z of 1e-2 each, and rounding at that ill-conditioning
+    "qpax-primal": 1e-5,
+    "proxsuite-dual": 1e-7,  # eps, rho and mu of 1e-10 times condition numbers
+    "proxsuite-primal": 1e-5,  # likewise, of a KKT matrix with twice the rows
+    "osqp-dual": 1e-5,  # eps 1e-8 over the margin
+    "osqp-primal": 1e-5,
+    "torchopt": 1e-11,  # rounding
+    "cvxpylayers-torch-clarabel": 1e-4,  # x good to the square root of 1e-12: the quadratic is a second-order cone
+    "cvxpylayers-torch-moreau": 1e-5,  # tol 1e-12 on the gap is 1e-6 on x
+    "cvxpylayers-torch-blorc": 1e-12,  # rounding
+}

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from _exact import relative
+from _sharp import DEFAULTS, PEER_ERRORS, TIGHT
 
 from harness.catalogue import select
 from harness.presets import PRESETS
@@ -19,27 +20,6 @@ from methods.peer_proxsuite import Proxsuite
 from methods.peer_qpax import Qpax
 from methods.peer_torchopt import Torchopt
 from problems import AnalysisL1
-
-DEFAULTS = PEERS[:-1:2]
-TIGHT = (*PEERS[1::2], PEERS[-1])
-
-# The relative error of the gradient at the tight settings, here with kinks 1e-2 away and condition numbers below 1e2.
-ERRORS = {
-    "optimistix": 1e-9,  # a last step of 1e-13 over 1 - rate, which is above 1e-2, over the margin
-    "jaxopt-box-cdqp": 1e-7,  # tol 1e-10 over the margin
-    "jaxopt-box-osqp": 1e-7,
-    "jaxopt-box-osqp-primal": 1e-7,
-    "qpax-dual": 1e-5,  # bias of s z = 1e-12 over margins of s and z of 1e-2 each, and rounding at that ill-conditioning
-    "qpax-primal": 1e-5,
-    "proxsuite-dual": 1e-7,  # eps, rho and mu of 1e-10 times condition numbers
-    "proxsuite-primal": 1e-5,  # likewise, of a KKT matrix with twice the rows
-    "osqp-dual": 1e-5,  # eps 1e-8 over the margin
-    "osqp-primal": 1e-5,
-    "torchopt": 1e-11,  # rounding
-    "cvxpylayers-torch-clarabel": 1e-4,  # x good to the square root of 1e-12: the quadratic is a second-order cone
-    "cvxpylayers-torch-moreau": 1e-5,  # tol 1e-12 on the gap is 1e-6 on x
-    "cvxpylayers-torch-blorc": 1e-12,  # rounding
-}
 
 
 def skip_if_absent(method: GradientMethod) -> None:
@@ -71,7 +51,7 @@ MANY_ROWS = AnalysisL1.draw(n=8, operator="random-2n", seed=2, theta="row-weight
 @pytest.mark.parametrize("method", TIGHT, ids=lambda m: m.name)
 def test_tight_settings_reach_the_reference(method: GradientMethod, problem: AnalysisL1) -> None:
     error, converged = answer(method, problem)
-    assert error < ERRORS[method.name]
+    assert error < PEER_ERRORS[method.name]
     assert converged is not False
     promise = method.promise(problem)
     assert promise is None or error < promise / 10
@@ -124,7 +104,7 @@ def test_osqp_runs_on_one_thread() -> None:
 def test_blorc_in_the_layer_loops_over_a_batch_and_refuses_weights() -> None:
     problem = AnalysisL1.draw(n=8, operator="random-2n", seed=2, batch=3)
     error, _ = answer(BlorcCvxpylayers(), problem)
-    assert error < ERRORS["cvxpylayers-torch-blorc"]
+    assert error < PEER_ERRORS["cvxpylayers-torch-blorc"]
     assert BlorcCvxpylayers().unsupported(MANY_ROWS) == "the layer's parameter is W itself: theta = W"
 
 

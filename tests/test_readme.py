@@ -48,6 +48,7 @@ def test_the_problem_of_the_readme_is_differentiated(monkeypatch: pytest.MonkeyP
     rng = np.random.default_rng(0)
     a = rng.standard_normal((8, 4))
     problem = module.Ridge(np.asarray(0.5), a, rng.standard_normal(8), rng.standard_normal(4))
+    assert module.ENSEMBLE.small_instance("weight").reference().grad.shape == ()
     differences = next(method for method in METHODS if method.name == "fd-entrywise")
     grad = differences.prepare(problem)(problem.theta).grad
     np.testing.assert_allclose(
