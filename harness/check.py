@@ -14,42 +14,23 @@ from harness.known_faults import KNOWN_FAULTS, KnownFault, known
 from harness.processes import Handle, Limits, Lost, context
 from harness.verdicts import Verdict
 from harness.worker import Settings
-from methods import PEERS, GradientMethod
-from methods.blorc import Blorc
-from methods.blorc_paper import BlorcPaper
-from methods.closed_form import ClosedForm
-from methods.cone_diffcp import Diffcp
-from methods.cone_layers import ConeLayer
-from methods.finite_differences import EntrywiseDifferences
-from methods.fixed_point import FixedPoint
-from methods.neumann import Neumann
-from methods.one_step import OneStep
-from methods.partial_smoothness import PartialSmoothness
-from methods.smoothed import SmoothedIFT
+from methods import METHODS, GradientMethod
 from methods.unrolled import Unrolled
+from problems import AnalysisL1
 
 TITLE = "What each method returns where it is hard"
 MEMORY = 8 << 30
 
-# Of every library its defaults and a tight setting; of ADMM two penalties, for their answers differ where no gradient exists.
+# Every method that takes analysis l1, once for both frameworks; of ADMM two penalties, for their answers differ where no
+# gradient exists.
 _ALIKE = ("jaxopt-box-osqp", "jaxopt-box-osqp-primal", "qpax-primal")  # left out: JAX compiles anew for every trap
 COLUMNS: tuple[GradientMethod, ...] = (
-    Blorc(),
-    BlorcPaper(),
-    ClosedForm(),
-    ConeLayer(),
-    ConeLayer(tolerance=1e-10, adjoint="dense"),
-    Diffcp("dense"),
-    Diffcp("lsqr"),
-    Unrolled("admm"),
+    *(
+        method
+        for method in METHODS
+        if not method.name.endswith("-jax") and method.name not in _ALIKE and method.unsupported(AnalysisL1.draw(n=16)) is None
+    ),
     Unrolled("admm-stiff"),
-    FixedPoint(),
-    Neumann(),
-    OneStep(),
-    PartialSmoothness(),
-    SmoothedIFT(),
-    EntrywiseDifferences(),
-    *(method for method in PEERS if method.name not in _ALIKE),
 )
 HARD = tuple((check, instance) for check in ("trap", "loose") for instance in CHECKS[check][1])
 EVERY = tuple((check, instance) for check, (_, instances) in CHECKS.items() for instance in instances)

@@ -86,14 +86,15 @@ class LPTuning(Problem, Computation):
     def run(self, theta: Any) -> Any:
         return self.steps(theta, STEPS)
 
-    def steps(self, theta: Any, count: int) -> Any:
-        """The state (x, z, u) after `count` steps from zero, in the caller's array library."""
+    def steps(self, theta: Any, count: int, state: Any = None) -> Any:
+        """The state (x, z, u) after `count` steps from a state, or from zero, in the caller's array library."""
         xp, a = local(theta, self.a)
         c, lower, upper = (local(theta, part)[1] for part in (self.c, self.lower, self.upper))
         m, n = a.shape
         rho, sigma, alpha = xp.exp(theta[0]), xp.exp(theta[1]), theta[2]
         inverse = xp.linalg.inv(sigma * xp.eye(n, dtype=a.dtype, device=device(a)) + rho * (a.T @ a))
-        x, z, u = 0 * c, xp.zeros(m, dtype=a.dtype, device=device(a)), xp.zeros(m, dtype=a.dtype, device=device(a))
+        state = xp.zeros(n + 2 * m, dtype=a.dtype, device=device(a)) if state is None else state
+        x, z, u = state[:n], state[n : n + m], state[n + m :]
         for _ in range(count):
             v = inverse @ (sigma * x - c + (rho * z - u) @ a)
             x = alpha * v + (1 - alpha) * x
