@@ -11,6 +11,7 @@ from harness.worker import SAMPLES
 from results import Planned
 
 START_S = 5.0  # the server that imports the frameworks, and the end
+LARGE, LINEAR_S = 2048, 1e-5  # beyond, W is sparse or matrix-free: seconds a pixel, read off images of 64^2 to 512^2
 CELL_S = 0.02  # messages, canary, collection, judging
 
 
@@ -79,6 +80,8 @@ def seconds(cells: Iterable[Planned], options: Options) -> float:
 
 
 def _call(law: Law, cell: Planned) -> float:
+    if cell.n > LARGE:
+        return LINEAR_S * cell.n
     repeats = cell.knob_value / law.knob if law.knob and cell.knob_value > 0 else 1.0
     return repeats * (law.floor + law.signal * max(cell.batch, 1) * (max(cell.n, 1) / 64) ** law.power)
 

@@ -191,10 +191,11 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
             maps = (lambda theta: array_namespace(theta).exp(theta), lambda theta, cotangent: np.exp(theta) * cotangent)
         else:
             taps = isinstance(self.parametrisation, Filters)
-            parameter = cp.Parameter((len(self.theta), self.theta[0].size) if taps else self.theta.shape)
+            shape = (len(self.theta), self.theta[0].size) if taps else self.theta.shape
+            parameter = cp.Parameter(shape)
             penalty = cp.norm1(self._conic_rows(parameter, x))
             maps = (
-                lambda theta: array_namespace(theta).reshape(theta, parameter.shape),
+                lambda theta: array_namespace(theta).reshape(theta, shape) if taps else theta,
                 lambda theta, cotangent: cotangent.reshape(theta.shape),
             )
         lower_level = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(x - y) + self.beta * penalty))

@@ -82,7 +82,16 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
         x, y = np.array(curve.x), np.array(curve.y)
         shown = np.isfinite(y) & (y > 0)
         marker = style.MARKERS[labels.index(curve.label) % len(style.MARKERS)]
-        axis.plot(x[shown], y[shown], color=colours[curve.label], marker=marker, ms=4, lw=0.9, alpha=0.9)
+        axis.plot(
+            x[shown],
+            y[shown],
+            color=colours[curve.label],
+            marker=marker,
+            markevery=max(1, shown.sum() // 25),
+            ms=4,
+            lw=0.9,
+            alpha=0.9,
+        )
         if curve.fit is not None:
             bold = shown & (x >= curve.fit[0]) & (x <= curve.fit[1])
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)

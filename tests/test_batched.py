@@ -158,7 +158,8 @@ def test_autodiff_gives_the_same_on_every_device(method: GradientMethod, device:
 
 def test_methods_say_where_they_can_work() -> None:
     able = {method.name for method in METHODS if method.on("cuda") is not None}
-    assert able == {"blorc-batched-torch", *(method.name for method in PLACED)}
+    unrolled = {method.name for method in METHODS if isinstance(method, Unrolled) and method.framework == "torch"}
+    assert able == {"blorc-batched-torch", "closed-form-torch", *unrolled}
     assert all(method.on("cpu") == method for method in METHODS)
 
 

@@ -156,7 +156,7 @@ def test_filters_obey_the_laws_of_a_parametrisation(batch: tuple[int, ...]) -> N
     np.testing.assert_allclose(filters.rows(taps, np.array([2, 57])).toarray(), matrix[[2, 57]])
     slope = (z * filters.apply(taps + 1e-30j * direction, v)).sum().imag / 1e-30  # the complex step has no cancellation
     assert (filters.pullback(taps, z, v) * direction).sum() == pytest.approx(slope, rel=1e-12)
-    assert filters.squared_norm(taps) == pytest.approx(np.linalg.norm(matrix, 2) ** 2, rel=1e-12)
+    assert filters.square_norm(taps) == pytest.approx(np.linalg.norm(matrix, 2) ** 2, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", FRAMEWORKS)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness import listing
 from methods import METHODS, YARDSTICKS
-from problems import AnalysisL1
+from problems import PROBLEMS, AnalysisL1
 
 COUNT = 30  # more instances than a terminal has columns for
 
@@ -44,8 +44,8 @@ def test_many_problems_stand_in_blocks_and_no_pair_is_unexplained(monkeypatch: p
 
 def test_every_problem_is_listed_and_one_with_several_kinds_of_theta_for_each() -> None:
     names = [name for name, _ in listing.instances()]
-    assert [name for name in names if "AnalysisL1" in name or "analysis" in name.lower()]
-    assert len(names) == len(set(names)) >= 3
+    assert len(names) == len(set(names)) == sum(len(problem.thetas) for problem in PROBLEMS)
+    assert {"analysis-l1, theta = taps", "lasso, theta = row-weights"} <= set(names)
 
 
 def test_letters_go_on_after_z() -> None:

@@ -11,7 +11,7 @@ import pytest
 from _exact import EXISTS, relative
 from _sharp import OURS, STRATEGIES, sharp
 
-from methods import CORE, METHODS, Gradient, GradientMethod, Split
+from methods import CORE, METHODS, PEERS, Gradient, GradientMethod, Split
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
@@ -19,7 +19,7 @@ from methods.unrolled import Unrolled
 from methods.unrolled_forward import UnrolledForward
 from methods.weak import Weak
 from problems import OPERATORS, THETAS, AnalysisL1, Problem
-from problems.algorithms import algorithm
+from problems.algorithms import ALGORITHMS, algorithm
 
 SEEDS = {"random-2n": 2, "filters": 1, "tv": 4}  # of instances whose kink distance exceeds 1e-3
 FEW_OPERATORS = ("tv", "random-2n")  # k < n and k > n: a JAX compilation takes a second, cone programs have their own tests
@@ -38,7 +38,7 @@ def drawn(operator: str, theta: str = "dense", batch: int | None = None, signal:
 
 # AnalysisL1 has no smooth energy, is no linear system, and its loss is not its optimal value: tests/test_pairs.py has problems
 # that are, for the methods that ask for them.
-ELSEWHERE = ("Energy", "Conditioned", "LinearSystem", "ValueFunction: the loss is not the optimal value")
+ELSEWHERE = ("Energy", "Conditioned", "LinearSystem", "Computation", "ValueFunction: the loss is not the optimal value")
 MISSING = {f"needs the structure {name}" for name in ELSEWHERE}
 HERE = [method for method in STRATEGIES if method.unsupported(drawn("tv")) not in MISSING]
 each_strategy = pytest.mark.parametrize("method", HERE, ids=lambda method: method.name)
@@ -226,6 +226,7 @@ STRUCTURES = {
     "bregman-fixed-point": "needs the structure Splitting",
     "ift": "needs the structure Energy",
     "ift-cg": "needs the structure Conditioned",
+    "autodiff": "needs the structure Computation",
     "linear-solve-vjp": "needs the structure LinearSystem",
     "value-duality": "needs the structure ValueFunction: the loss is not the optimal value",
     "fd": None,
@@ -238,13 +239,14 @@ def test_a_refusal_names_what_is_missing(method: GradientMethod) -> None:
     matching = [name for name in STRUCTURES if method.name == name or method.name.startswith(f"{name}-")]
     assert matching, f"add {method.name} to STRUCTURES"
     assert method.unsupported(Bare()) == STRUCTURES[matching[-1]]
-    assert (method.unsupported(drawn("tv")) is None) == (method.name in {one.name for one in HERE})
+    assert (method.unsupported(drawn("tv")) is None) == (method.name in {m.name for m in (*HERE, *PEERS)})
 
 
 def named(name: str) -> GradientMethod:
     return next(method for method in METHODS if method.name == name)
 
 
+SCHEMES = [kind.name for kind in ALGORITHMS]
 REFUSALS: list[tuple[GradientMethod, Callable[[], AnalysisL1], str | None]] = [
     (named("blorc-paper"), lambda: drawn("tv", "row-weights"), "the printed formulas are for theta = W"),
     (named("blorc-paper"), lambda: drawn("tv", "weight"), "the printed formulas are for theta = W"),
@@ -255,7 +257,11 @@ REFUSALS: list[tuple[GradientMethod, Callable[[], AnalysisL1], str | None]] = [
     ),
     (EntrywiseDifferences(), lambda: AnalysisL1.draw(n=223, operator="identity"), None),
     (EntrywiseDifferences(), lambda: AnalysisL1.draw(n=256, operator="identity", theta="row-weights"), None),
-    (Unrolled("pdhg"), lambda: drawn("tv"), "algorithm must be one of ista, fista, admm, admm-stiff, got 'pdhg'"),
+    (
+        Unrolled("newton"),
+        lambda: drawn("tv"),
+        f"algorithm must be one of {', '.join(a.name for a in ALGORITHMS)}, got 'newton'",
+    ),
 ]
 
 

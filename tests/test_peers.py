@@ -12,7 +12,7 @@ from _sharp import DEFAULTS, PEER_ERRORS, TIGHT
 from harness.catalogue import select
 from harness.presets import PRESETS
 from harness.sweeps import plan
-from methods import METHODS, PEERS, GradientMethod, to_numpy
+from methods import PEERS, GradientMethod, to_numpy
 from methods.blorc_cvxpylayers import BlorcCvxpylayers
 from methods.peer_jaxopt import Jaxopt
 from methods.peer_osqp import Osqp, _one_thread
@@ -118,17 +118,16 @@ def test_jaxopt_says_that_it_stopped_too_early() -> None:
 
 
 def test_no_other_preset_measures_the_peers_unless_asked() -> None:
-    ours = select(())
-    assert set(ours) == set(METHODS) - set(PEERS)
-    for name, sweeps in PRESETS.items():
-        labels = {cell.label for cell in plan(sweeps, ours)}
-        assert (labels >= {m.label for m in PEERS}) if name == "peers" else not labels & {m.label for m in PEERS}
-    assert {m.label for m in PEERS} <= {cell.label for cell in plan(PRESETS["smoke"], select(["all"]))}
+    labels = {name: {cell.label for cell in plan(PRESETS[name])} for name in ("smoke", "default", "paper", "scaling", "peers")}
+    peers = {m.label for m in PEERS}
+    assert peers <= labels.pop("peers")
+    assert not any(peers & found for found in labels.values())
+    assert peers <= {cell.label for cell in plan(PRESETS["smoke"], select(["all"]))}
 
 
 def test_the_preset_has_every_library_beside_ours_in_every_block() -> None:
     blocks: dict[str, set[str]] = {}
-    for cell in plan(PRESETS["peers"], select(())):
+    for cell in plan(PRESETS["peers"]):
         blocks.setdefault(cell.block(), set()).add(cell.label)
     ours = {"blorc", "blorc-torch", "cvxpylayers-torch", "cvxpylayers-torch(tolerance=1e-10, adjoint=dense)"}
     libraries = {"optimistix", "jaxopt-box-cdqp", "qpax-dual", "proxsuite-dual", "osqp-dual", "cvxpylayers-torch-moreau"}

@@ -287,7 +287,7 @@ def test_other_methods_differentiate_the_values_too(label: str) -> None:
 
 REFUSED = [
     ({"operator": "dct"}, "a sparse W needs operator one of identity, .*got 'dct'; take a dense theta"),
-    ({"theta": "sprase"}, "theta must be one of dense, .*sparse-weight, got 'sprase'"),
+    ({"theta": "sprase"}, "theta must be one of dense, .*sparse-weight, taps, got 'sprase'"),
 ]
 
 
