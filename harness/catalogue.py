@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from methods import METHODS, SETTINGS, YARDSTICKS, GradientMethod
+from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
 
 
 class MethodError(ValueError):
@@ -37,10 +37,10 @@ def is_source(name: str) -> bool:
 
 
 def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
-    """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all" and for no name."""
+    """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all", CORE for no name."""
     names = tuple(dict.fromkeys(names))
     if not names:
-        return METHODS
+        return tuple(method for method in METHODS if method.name in CORE)
     known = with_ladders(METHODS + SETTINGS + YARDSTICKS)
     chosen: list[GradientMethod] = []
     for name in names:

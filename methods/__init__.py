@@ -45,10 +45,20 @@ METHODS: tuple[GradientMethod, ...] = (
 # Other settings of a peer, run where a sweep of the method or a user names their label.
 SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(solver="Clarabel"), ConeLayer(adjoint="dense"))
 
+# What a run measures that names no methods: a family's many variants are run by name.
+CORE: tuple[str, ...] = (
+    *("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "blorc-paper"),
+    *("closed-form-torch", "closed-form-jax"),
+    *(f"unrolled-{scheme}-{framework}" for scheme in _SCHEMES for framework in _FRAMEWORKS),
+    *("smoothed-ift-torch", "smoothed-ift-jax", "cvxpylayers-torch", "cvxpylayers-jax", "diffcp-lsqr", "diffcp-dense"),
+    *("fd-entrywise", "fd-directional"),
+)
+
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
 __all__ = [
+    "CORE",
     "DEVICES",
     "METHODS",
     "SETTINGS",

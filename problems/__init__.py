@@ -8,32 +8,41 @@ from problems import (
     elastic_net,
     lasso,
     learned_potentials,
+    logistic,
     lp_tuning,
     matrix_game,
     mri,
     nnls,
     orthogonal,
+    quadratic,
+    ridge,
     scalar,
     simplex_least_squares,
+    smooth_tv,
     tv_2d,
+    tv_value,
 )
 from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
 from problems.base import (
     BoxDual,
+    Conditioned,
     ConicModel,
     ConicProgram,
+    Constants,
     Energy,
+    LinearSystem,
     PartlySmooth,
     Problem,
     Reference,
-    Smoothable,
     SolveError,
+    ValueFunction,
 )
 from problems.ensembles import Ensemble
 from problems.forms import Form, Splitting, Term
 from problems.operators import FIXED_OPERATORS, OPERATORS
 from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
+from problems.smoothing import smoothed
 
 PROBLEMS: tuple[Ensemble, ...] = (
     analysis_l1.ENSEMBLE,
@@ -50,6 +59,11 @@ PROBLEMS: tuple[Ensemble, ...] = (
     deblurring.ENSEMBLE,
     mri.ENSEMBLE,
     matrix_game.ENSEMBLE,
+    quadratic.ENSEMBLE,
+    smooth_tv.ENSEMBLE,
+    ridge.ENSEMBLE,
+    logistic.ENSEMBLE,
+    tv_value.ENSEMBLE,
 )
 
 __all__ = [
@@ -61,20 +75,24 @@ __all__ = [
     "THETAS",
     "AnalysisL1",
     "BoxDual",
+    "Conditioned",
     "ConicModel",
     "ConicProgram",
+    "Constants",
     "Dense",
     "Energy",
     "Ensemble",
     "Form",
+    "LinearSystem",
     "Parametrisation",
     "PartlySmooth",
     "Problem",
     "Reference",
-    "Smoothable",
     "SolveError",
     "Sparse",
     "Splitting",
     "Term",
+    "ValueFunction",
     "Weighted",
+    "smoothed",
 ]

@@ -16,11 +16,9 @@ from problems.base import (
     BoxDual,
     ConicModel,
     ConicProgram,
-    Energy,
     PartlySmooth,
     Problem,
     Reference,
-    Smoothable,
 )
 from problems.ensembles import Ensemble
 from problems.forms import Distance, Dual, Form, Splitting, Term
@@ -35,7 +33,7 @@ SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
 
 
 @dataclass(frozen=True, eq=False)
-class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicProgram):
+class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     """x*(theta) = argmin_x 1/2 |x - y|^2 + beta |K(theta) x|_1 and L = loss_scale * mean over the batch of 1/2 |x* - target|^2.
 
     theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`; y and
@@ -158,9 +156,6 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         doubts = (_box_dual.doubt(w, y, self.beta, signs, keeps_rank) for y, signs in pairs)
         return next(filter(None, doubts), "")
 
-    def smoothed(self, eps: float) -> Energy:
-        return SmoothedAnalysisL1(self, eps)
-
     def forms(self) -> tuple[Form, ...]:
         k, y, (*batch, _) = self.parametrisation, self.y, self.y.shape
         rows = k.rows_of(self.theta)
@@ -209,22 +204,6 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Smoothable, Splitting, ConicPro
         rows, columns, count = self.parametrisation.rows, self.parametrisation.columns, len(self.theta)
         adder = csr_array((np.ones(count), (rows, np.arange(count))), (self.parametrisation.w.shape[0], count))
         return adder @ cp.multiply(parameter, x[columns])
-
-
-@dataclass(frozen=True, eq=False)
-class SmoothedAnalysisL1(Energy):
-    """Phi_eps = 1/2 |x - y|^2 + beta sum_i sqrt((K x)_i^2 + eps^2): |t| is smoothed to sqrt(t^2 + eps^2)."""
-
-    problem: AnalysisL1
-    eps: float
-
-    def objective(self, x: Any, theta: Any) -> Any:
-        xp, y = local(x, self.problem.y)
-        rows = self.problem.parametrisation.apply(theta, x)
-        return 0.5 * xp.sum((x - y) ** 2) + self.problem.beta * xp.sum(xp.sqrt(rows**2 + self.eps**2))
-
-    def initial(self) -> Array:
-        return self.problem.y
 
 
 def _frozen(name: str, value: Any) -> Array:

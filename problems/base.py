@@ -115,12 +115,57 @@ class Energy(ABC):
         """A starting point for minimising Phi, in the shape of x*."""
 
 
-class Smoothable(ABC):
-    """A non-smooth lower level with a family of twice differentiable approximations."""
+@dataclass(frozen=True)
+class Constants:
+    """What bounds the error of an inexact hypergradient at a theta, for all x.
+
+    mu > 0: strong convexity of Phi in x; lipschitz: of grad_x Phi. hessian, cross, loss, direct: Lipschitz constants in x of
+    d_xx Phi, d_xtheta Phi, grad_x L and grad_theta L, in operator and Euclidean norms. rigorous: none is a mere estimate.
+    """
+
+    mu: float
+    lipschitz: float
+    hessian: float
+    cross: float
+    loss: float
+    direct: float = 0.0
+    rigorous: bool = True
+
+
+class Conditioned(Energy):
+    """An energy whose constants are known."""
 
     @abstractmethod
-    def smoothed(self, eps: float) -> Energy:
-        """Phi_eps, twice differentiable and strongly convex in x, with Phi_eps -> Phi as eps -> 0."""
+    def constants(self, theta: Array) -> Constants:
+        """The constants at theta, derived beside the code."""
+
+
+class LinearSystem(ABC):
+    """A lower level whose solution solves K(theta) x = b(theta), K symmetric and positive definite."""
+
+    @abstractmethod
+    def system(self, x: Any, theta: Any) -> Any:
+        """K(theta) x without the matrix, in the caller's array library."""
+
+    @abstractmethod
+    def right(self, theta: Any) -> Any:
+        """b(theta), in the caller's array library."""
+
+
+class ValueFunction(ABC):
+    """The loss is the optimal value p(theta) = min over x of Phi(x; theta) itself: no derivative of x* is needed.
+
+    p(theta) = max over z of D(z; theta), z in the constraint set of the dual form, which does not move with theta; so
+    dp/dtheta = dD/dtheta at the maximiser (Danskin's theorem).
+    """
+
+    @abstractmethod
+    def dual_value(self, z: Array, theta: Array) -> float:
+        """D(z; theta) in NumPy."""
+
+    @abstractmethod
+    def dual_gradient(self, z: Array, theta: Array) -> Array:
+        """dD/dtheta at fixed z, in the shape of theta, in NumPy."""
 
 
 class PartlySmooth(ABC):

@@ -18,7 +18,7 @@ from harness import timing
 from harness.catalogue import entries, select
 from harness.presets import DEFAULT, PRESETS, SMOKE
 from harness.sweeps import Sweep, instance, plan
-from methods import METHODS, Chained, Gradient
+from methods import CORE, METHODS, Chained, Gradient
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from problems import AnalysisL1
@@ -77,9 +77,9 @@ def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_block() -> No
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "speed"])
-def test_every_preset_plans_every_method(preset: str) -> None:
-    planned = {cell.label for cell in plan(PRESETS[preset], METHODS)}
-    assert {method.label for method in METHODS} <= planned
+def test_every_preset_plans_every_method_of_the_core(preset: str) -> None:
+    planned = {cell.label for cell in plan(PRESETS[preset], select([]))}
+    assert {method.label for method in METHODS if method.name in CORE} <= planned
 
 
 def test_headline_instances_of_the_default_preset_have_30_to_80_percent_zero_rows() -> None:
@@ -347,7 +347,13 @@ def test_the_memory_meter_reads_what_is_allocated_again_and_again() -> None:
 
 
 def test_smoke_is_small() -> None:
-    assert len(plan(SMOKE, METHODS)) < 60
+    assert len(plan(SMOKE, select([]))) < 60
+
+
+def test_a_run_that_names_no_method_takes_the_core_and_all_means_all() -> None:
+    assert set(CORE) <= {method.name for method in METHODS}
+    assert {method.name for method in select([])} == set(CORE)
+    assert select(["all"]) == METHODS
 
 
 def test_workers_are_pinned_and_single_threaded(tmp_path: Path) -> None:

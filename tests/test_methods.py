@@ -193,7 +193,7 @@ STRUCTURES = {
     "blorc-paper": "needs the structures BoxDual and Splitting",
     "closed-form": "needs the structure PartlySmooth",
     "unrolled": "needs the structure Splitting",
-    "smoothed-ift": "needs the structure Smoothable",
+    "smoothed-ift": "needs the structure Splitting",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
     "fd": None,

@@ -14,6 +14,7 @@ from problems.penalties.nuclear import Nuclear
 from problems.penalties.quadratic import QuadraticPotential
 from problems.penalties.simplex import Simplex
 from problems.penalties.squared_l2 import SquaredL2
+from problems.penalties.zero import Zero
 
 PENALTIES: tuple[Penalty, ...] = (
     L1(),
@@ -27,6 +28,7 @@ PENALTIES: tuple[Penalty, ...] = (
     Nonnegative(),
     Simplex(),
     Nuclear((2, 3)),
+    Zero(),
 )
 
 __all__ = [
@@ -44,4 +46,5 @@ __all__ = [
     "QuadraticPotential",
     "Simplex",
     "SquaredL2",
+    "Zero",
 ]
