@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from reports import statistics, style, text
 from reports.statistics import Estimate
-from reports.text import Table
+from reports.text import Cell, Table
 from results.claims import Claim, Curve
 
 SLOPES = {"power": "p in y ~ x^p [95 % CI]", "geometric": "q in y ~ q^x [95 % CI]"}
@@ -48,7 +48,7 @@ def table(claim: Claim) -> Table:
         [
             *([curve.panel] if several else []),
             curve.label,
-            text.interval(slope(claim, curve)),
+            _interval(claim, slope(claim, curve)),
             f"{curve.fit[0]:g} to {curve.fit[1]:g}" if curve.fit else text.ABSENT,
             curve.expected or text.ABSENT,
         ]
@@ -56,6 +56,13 @@ def table(claim: Claim) -> Table:
     ]
     columns = [*(["panel"] if several else []), "curve", SLOPES.get(claim.fit, "slope"), "range of the fit", "expected"]
     return text.table("Slopes", columns, lines)
+
+
+def _interval(claim: Claim, found: Estimate) -> Cell:
+    """Four decimals for q: what tells rates apart is 1 - q."""
+    if claim.fit != "geometric" or not np.isfinite(found.low):
+        return text.interval(found)
+    return Cell(f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]", found.value)
 
 
 def figure(claim: Claim) -> Figure:
@@ -82,7 +89,7 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
         x, y = np.array(curve.x), np.array(curve.y)
         shown = np.isfinite(y) & (y > 0)
         marker = style.MARKERS[labels.index(curve.label) % len(style.MARKERS)]
-        axis.plot(x[shown], y[shown], color=colours[curve.label], marker=marker, ms=4, lw=0.9, alpha=0.9)
+        axis.plot(x[shown], y[shown], color=colours[curve.label], marker=marker, ms=3.2, lw=0.9, alpha=0.9)
         if curve.fit is not None:
             bold = shown & (x >= curve.fit[0]) & (x <= curve.fit[1])
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)

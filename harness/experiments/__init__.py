@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.experiments import blorc_table4, rates_strongly_convex, smoothing_bias
+from harness.experiments import blorc_table4, rates_convex, rates_strongly_convex, smoothing_bias
 from harness.experiments._claims import experiment
 
 EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "blorc-table4": blorc_table4.reproduce,
+    "rates-convex": experiment(rates_convex.measure),
     "rates-strongly-convex": experiment(rates_strongly_convex.measure),
     "smoothing-bias": experiment(smoothing_bias.measure),
 }

@@ -21,6 +21,7 @@ from methods._frameworks import FRAMEWORKS
 from problems import Problem, Splitting
 from problems.algorithms import algorithm
 from problems.base import Array
+from problems.penalties import Box
 
 ROUNDING = 1e-11  # relative errors below it may be rounding: slopes are fitted above
 
@@ -120,6 +121,21 @@ class Pass:
             found = jax.jit(jax.vmap(everything, (0, None)))(points, self.problem.theta.ravel())
             return Linear(*map(np.asarray, found))
 
+    @cached_property
+    def settled(self) -> int:
+        """The first k from which on v_k has the signs, zeros and entries at a bound of v*; 0: from the start."""
+        same = (self._pattern(self.v) == self._pattern(self.optimum)).all(axis=1)
+        wrong = np.flatnonzero(~same)
+        if wrong.size and wrong[-1] == self.count:
+            raise ValueError(f"the pattern does not settle within {self.count} iterations")
+        return int(wrong[-1]) + 1 if wrong.size else 0
+
+    def _pattern(self, v: Array) -> Array:
+        term = self.scheme.form.terms[0]
+        if isinstance(term.penalty, Box):
+            return np.where(np.abs(v) >= term.weight(self.problem.theta) * (1 - 1e-13), np.sign(v), 0.0)
+        return np.sign(v)
+
     # Errors of the gradient, relative
 
     def unrolled(self) -> Array:
@@ -135,7 +151,9 @@ class Pass:
     def at_optimum(self) -> Array:
         """k = 1 .. K terms at v*."""
         best = self._at_optimum
-        return self.errors(_recursion(_repeat(best.a, self.count), _repeat(best.b, self.count), self.momentum).mT @ best.c + best.d)
+        return self.errors(
+            _recursion(_repeat(best.a, self.count), _repeat(best.b, self.count), self.momentum).mT @ best.c + best.d
+        )
 
     def fixed_point(self, counts: Array) -> Array:
         """k iterations, then k terms at v_k, for k of `counts`."""
@@ -151,6 +169,10 @@ class Pass:
         parts = self.linear(self.v[counts])
         adjoints = np.linalg.solve(np.eye(parts.a.shape[1]) - parts.a.mT, parts.c[..., None])
         return self.errors((parts.b.mT @ adjoints)[..., 0] + parts.d)
+
+    def held(self) -> Array:
+        """The gradient with v_k held fixed, right for a value function alone, k = 1 .. K."""
+        return self.errors(self.linear(self.v[1:]).d)
 
     def of_x(self) -> Array:
         """|x_k - x*| / |x*|, k = 1 .. K."""
