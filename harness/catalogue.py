@@ -40,7 +40,7 @@ def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
     """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all", CORE for no name."""
     names = tuple(dict.fromkeys(names))
     if not names:
-        return tuple(method for method in METHODS if method.name in CORE)
+        return CORE
     known = with_ladders(METHODS + SETTINGS + YARDSTICKS)
     chosen: list[GradientMethod] = []
     for name in names:

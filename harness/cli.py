@@ -41,11 +41,11 @@ def main() -> None:
 
 @app.command()
 def run(
-    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, families, full, speed or scaling")] = None,
+    preset: Annotated[str | None, typer.Option(help="smoke, default, paper, families, full, speed, scaling, peers")] = None,
     problem: Annotated[Names, typer.Option(help="problem; repeat for several; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
-    theta: Annotated[str | None, typer.Option(help="dense, row-weights, weight; sparse, sparse-row-weights, ...")] = None,
+    theta: Annotated[str | None, typer.Option(help="dense, row-weights, weight; sparse, sparse-row-weights, ...; taps")] = None,
     method: Annotated[Names, typer.Option(help="name, label, path/to/file.py:Class or all; repeat for several")] = None,
     n: Annotated[str | None, typer.Option(help="signal lengths, such as 16,36,64")] = None,
     sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,
@@ -187,11 +187,11 @@ def prove(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="blorc-table4, or all")],
+    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, speed-floor, smoothing-bias, ..., or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:
-    """Re-make a table of a paper, its figures beside ours.
+    """Re-make a table or a figure of a paper beside ours, or one that backs a claim of ours.
 
     Example: dargmin reproduce blorc-table4 --quick
     """
@@ -202,6 +202,8 @@ def reproduce(
             raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got {name!r}")
         for chosen in EXPERIMENTS if name == "all" else (name,):
             folder = out or RUNS / f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
+            if out and name == "all":
+                folder = out / chosen
             made = EXPERIMENTS[chosen](folder, quick)
             print(f"written: {_claim(folder) if made.name == 'claim.json' else made}")
 

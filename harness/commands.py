@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness import cluster, environment
+from harness import cluster, environment, estimate
 from harness.catalogue import is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, ensemble, plan
-from methods import DEVICES, SETTINGS, YARDSTICKS
+from methods import DEVICES, METHODS, SETTINGS, YARDSTICKS
 from problems import Ensemble
 from results import Planned, Run, RunError
 
@@ -41,7 +41,7 @@ class Request:
 
 def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     """Plan and measure into the folder `target`; ValueError or RunError, and nothing written, where the request is wrong."""
-    methods = select(request.methods)
+    methods = select(request.methods) if request.methods else None
     options = _options(request)
     sweeps = _sweeps(request)
     require_device(request.device)
@@ -55,12 +55,13 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     client = cluster.connect(request.executor, request.scheduler)
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
-    catalogue = {label: method for label, method in with_ladders([*methods, *SETTINGS, *YARDSTICKS]).items() if label in labels}
+    known = [*(methods or METHODS), *SETTINGS]
+    catalogue = {label: method for label, method in with_ladders([*known, *YARDSTICKS]).items() if label in labels}
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},
         environment.snapshot(options.threads, request.device),
-        method_facts(catalogue, [method.label for method in (*methods, *SETTINGS)]),
+        method_facts(catalogue, [method.label for method in known]),
         asdict(options),
     )
     _print_plan(cells, options)
@@ -119,12 +120,13 @@ def _measure(made: Run, options: Options, client: Any) -> Path:
             if client is not None:
                 with client:
                     cluster.measure(made, options, client, on_cell)
+                made.compact()
             else:
                 with Runner(made.cells.values(), options, on_cell) as runner:
+                    runner.timer(made)
                     runner.measure(made)
         except KeyboardInterrupt:
             console.print(f"interrupted; finished blocks are kept: dargmin run --resume {made.path}")
-    made.compact()
     if len(made.rows()) > len(done):
         console.print(f"run: {made.path}")
     return made.path
@@ -223,15 +225,18 @@ def _seeds(name: str, text: str) -> tuple[int, ...]:
 def _print_plan(cells: tuple[Planned, ...], options: Options) -> None:
     console = Console(stderr=True)
     blocks = len({cell.block() for cell in cells})
-    estimate = sum(map(_seconds(options), cells)) + 15
     settings = f"{_count(len({c.label for c in cells}), 'setting')} of {_count(len({c.method for c in cells}), 'method')}"
     console.print(f"plan: {_count(len(cells), 'cell')} in {_count(blocks, 'block')}, {settings}")
     counts = Counter((cell.measure, _where(cell), cell.n) for cell in cells)
     for (measure, where, n), count in sorted(counts.items()):
         console.print(f"  {measure:6} {where:24} n = {n:<5} {_count(count, 'cell')}")
-    console.print(
-        f"estimate: about {max(1, round(estimate / 60))} min on an idle machine with one call at most {options.timeout_s:g} s"
-    )
+    about = _about(estimate.seconds(cells, options))
+    console.print(f"estimate: about {about} on an idle machine with one call at most {options.timeout_s:g} s")
+
+
+def _about(seconds: float) -> str:
+    """No digit that an estimate within a factor of two does not have."""
+    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def _where(cell: Planned) -> str:
@@ -241,13 +246,3 @@ def _where(cell: Planned) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _seconds(options: Options) -> Any:
-    """Rough seconds a cell: its sampling, and the compilation that JAX pays for every new shape, spread over the cells."""
-
-    def seconds(cell: Planned) -> float:
-        compilation = 0.6 if "jax" in cell.method and "cvxpylayers" not in cell.method else 0.1
-        return compilation + (0.5 if cell.measure == "memory" else 0.8 * options.budget_s)
-
-    return seconds

@@ -12,6 +12,7 @@ from typing import Any
 
 DISTRIBUTIONS = (
     "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "numba",
+    "osqp", "proxsuite", "moreau", "torchopt", "jaxopt", "optimistix", "lineax", "equinox", "qpax",
     "array-api-compat", "pandas", "pyarrow", "seaborn", "scikit-image", "scikit-learn", "python-flint",
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ def judge(
         "converged": gradient.converged,
         "iterations": math.nan if gradient.iterations is None else float(gradient.iterations),
         "note": gradient.note,
+        "error_bound": math.nan if gradient.bound is None else gradient.bound,
         "tolerance": math.nan if promise is None else promise,
         "misread_rows": _misread(gradient, reference),
         **reference_columns(reference),
@@ -91,6 +92,11 @@ def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Referen
     return found
 
 
+def reference_error(reference: Reference) -> float:
+    """What of an error may be the reference's own: its radius, or the rounding of float64 entries."""
+    return reference.radius if reference.radius > 0 else 2.0**-53
+
+
 def _relative(difference: Array, truth: Array) -> float:
     norm = float(np.linalg.norm(truth))
     return float(np.linalg.norm(difference)) / norm if norm > 0 else math.nan
@@ -112,6 +118,9 @@ def _verdict(gradient: Gradient, columns: dict[str, Any], reference: Reference, 
     verified = None if promise is None or error is None else bool(error <= promise)
     if gradient.converged is False:
         return {"verified": verified, "status": "inaccurate", "reason": "the solver reports that it did not converge"}
+    if gradient.bound is not None and error is not None and error > gradient.bound + reference_error(reference):
+        reason = f"error {error:.1e}: the method's own bound {gradient.bound:.1e} is violated"
+        return {"verified": False, "status": "inaccurate", "reason": reason}
     if verified is False:
         reason = f"error {error:.1e} is above the method's own tolerance {promise:.0e}"
         return {"verified": False, "status": "inaccurate", "reason": reason}

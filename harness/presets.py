@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.sweeps import Sweep
+from methods import PEERS as LIBRARIES
 from problems import OPERATORS
 
 _PC, _DCT, _PATCHES = ("piecewise-constant",), ("dct-sparse",), ("image-patches",)
@@ -77,10 +78,23 @@ SCALING = (
 )
 
 _EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")
-_CONES = ("cvxpylayers-torch", "cvxpylayers-torch(solver=Clarabel)", "cvxpylayers-torch(adjoint=dense)")
+_CONES = ("cvxpylayers-torch", "cvxpylayers-torch-clarabel", "cvxpylayers-torch(adjoint=dense)")
 _PEERS = (*_CONES, "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
 _DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
 _BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, "closed-form-torch", "closed-form-jax")
+# Unrolling 300 iterations of 2-D total variation at 512 x 512 needs more than 8 GiB, so it stands beside the small images.
+_SMALL, _BLORC = ("blorc", "fd-directional", "unrolled-fista-torch"), ("blorc",)
+_ON_TV: dict[str, Any] = {"operators": ("tv-2d",), "signals": _PATCHES}
+_ON_FILTERS: dict[str, Any] = {"operators": ("dct-filters",), "signals": _PATCHES}
+
+IMAGES = (
+    *(Sweep(**_ON_TV, theta=theta, n=(64**2,), methods=_SMALL) for theta in ("weight", "row-weights")),
+    *(Sweep(**_ON_TV, theta=theta, n=(512**2,), methods=_SMALL[:2]) for theta in ("weight", "row-weights")),
+    *(Sweep(**_ON_TV, theta=theta, n=(512**2,), measure="memory", methods=_BLORC) for theta in ("weight", "row-weights")),
+    Sweep(**_ON_FILTERS, theta="taps", n=(64**2,), methods=_SMALL),
+    Sweep(**_ON_FILTERS, theta="taps", n=(256**2,), methods=_BLORC),
+    Sweep(**_ON_FILTERS, theta="taps", n=(256**2,), measure="memory", methods=_BLORC),
+)
 
 SPEED = (
     Sweep(operators=("identity", "dct"), signals=_DCT, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
@@ -91,6 +105,21 @@ SPEED = (
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_BATCH),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
+    *IMAGES,
+)
+
+# Every library at its defaults and at a tight setting; a batch for those that take one as a whole, but for the slowest.
+_OURS = ("blorc", "blorc-torch", "cvxpylayers-torch", "diffcp-dense")
+_ASKED = (*_OURS, *dict.fromkeys(method.name for method in LIBRARIES))
+_SLOWEST = ("jaxopt-box-osqp-primal",)
+_NATIVE = (method.name for method in LIBRARIES if method.batching == "native" and method.name not in _SLOWEST)
+_WHOLE = (*_OURS[:3], *dict.fromkeys(_NATIVE))
+PEERS = (
+    Sweep(operators=("tv", "random-2n"), n=(16, 64), methods=_ASKED),
+    Sweep(operators=("random",), methods=_ASKED),
+    Sweep(operators=("identity",), signals=_DCT, methods=_ASKED),
+    Sweep(operators=("tv", "random", "random-2n"), batch=(100,), methods=_WHOLE),
+    Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=_WHOLE),
 )
 
 PRESETS: dict[str, tuple[Sweep, ...]] = {
@@ -101,6 +130,16 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
     "full": FULL,
     "speed": SPEED,
     "scaling": SCALING,
+    "peers": PEERS,
 }
-BUDGET_S = {"smoke": 0.1, "default": 0.12, "paper": 1.0, "families": 0.05, "full": 1.0, "speed": 0.3, "scaling": 0.2}
+BUDGET_S = {
+    "smoke": 0.1,
+    "default": 0.12,
+    "paper": 1.0,
+    "families": 0.05,
+    "full": 1.0,
+    "speed": 0.3,
+    "scaling": 0.2,
+    "peers": 0.1,
+}
 TIMEOUT_S = {"scaling": 10.0}  # a call; 60 elsewhere

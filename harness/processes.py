@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from harness import worker
@@ -58,7 +58,11 @@ def context(threads: int, preload: Iterable[str] = ()) -> Any:
 
 
 class Handle:
-    """One living worker; started when first asked, and again after it was lost. `generation` counts the losses."""
+    """One living worker; started when first asked, and again after it was lost.
+
+    `generation` counts the losses; `phases` are the seconds that the worker told with its last answer, and `starts` those
+    of every start-up.
+    """
 
     def __init__(self, spawn: Any, settings: Settings, limits: Limits) -> None:
         self._spawn = spawn
@@ -69,15 +73,19 @@ class Handle:
         self._connection: Any = None
         self._mark = 0
         self.generation = 0
+        self.phases: dict[str, float] = {}
+        self.starts: list[float] = []
 
     def ask(self, request: str, *arguments: Any) -> dict[str, Any]:
         """The worker's answer; Lost where a call outlasts its limit, memory runs out or the process ends."""
+        self.phases = {}
         if self._process is None:
             self._start()
         self._mark = self._stderr.stat().st_size
         try:
             self._connection.send((request, arguments))
-            return self._await("done", self._limits.call_s)
+            answer, self.phases = self._await("done", self._limits.call_s)
+            return answer
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._ended() from None
 
@@ -115,6 +123,7 @@ class Handle:
         self._stderr.unlink(missing_ok=True)
 
     def _start(self) -> None:
+        start = perf_counter()
         self._connection, other = self._spawn.Pipe()
         self._process = self._spawn.Process(target=worker.main, args=(other, self._settings), daemon=True)
         self._process.start()
@@ -123,6 +132,8 @@ class Handle:
             self._await("ready", START_TIMEOUT_S)
         except EOFError:
             raise self._ended() from None
+        finally:
+            self.starts.append(perf_counter() - start)
 
     def _await(self, wanted: str, limit_s: float) -> Any:
         """The next message of that kind; every tick starts the time limit anew, and "setup" a longer one."""

@@ -7,18 +7,20 @@ import json
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from harness import environment
 from harness.catalogue import entries, with_ladders
+from harness.costs import PIPES, Ledger
 from harness.judge import reference_columns
 from harness.processes import Handle, Limits, Lost, context
 from harness.timing import Sample, median_interval
 from harness.worker import DIFFERENCES, Settings, missing
 from methods import GradientMethod
-from problems import Reference
+from problems import Problem, Reference
 from problems.base import Array
 from results import Measured, Planned, Run
 
@@ -75,6 +77,7 @@ class Runner:
         self._workers: dict[tuple[str, str], Handle] = {}
         self._met_limit: dict[tuple[Any, ...], int] = {}
         self._canaries: list[float] = []
+        self.ledger = Ledger()
 
     def __enter__(self) -> Runner:
         return self
@@ -84,25 +87,40 @@ class Runner:
             handle.close()
 
     def measure(self, run: Run) -> None:
-        """The unfinished blocks of a run."""
-        for members in unfinished(run):
-            run.append(self.block(members))
+        """The unfinished blocks of a run, what each cost, and the table of all at the end, whatever the end is."""
+        try:
+            for members in unfinished(run):
+                rows = self.block(members)
+                with self.ledger.timed("storage"):
+                    run.append(rows)
+                run.append_costs(self.ledger.line(members[0][1].block()))
+        finally:
+            with self.ledger.timed("storage"):
+                run.compact()
+            run.append_costs(self.ledger.line())
+
+    def timer(self, run: Run) -> None:
+        """Measure and keep what the timed region adds to a call."""
+        handle = self._worker("reference", "time")
+        found = self._request("reference", handle, "overhead")
+        run.append_costs(self.ledger.line(overhead_s=found))
 
     def block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
         """A row for every cell of a block."""
         cells = [_Entry(key, planned) for key, planned in members]
         memory_pass = cells[0].planned.measure == "memory"
         open_cells = [cell for cell in cells if not self._settled(cell)]
-        reference = self._reference(open_cells) if open_cells else None
+        drawn = self._drawn(open_cells) if open_cells else None
         differences: Array | None = None
         for cell in sorted(open_cells, key=lambda cell: cell.planned.label != DIFFERENCES):
-            if reference is not None:
-                self._first(cell, "memory" if memory_pass else "prepare", reference, differences)
+            if drawn is not None:
+                self._first(cell, "memory" if memory_pass else "prepare", *drawn, differences)
                 differences = cell.columns.pop("differences", differences)
-        if not memory_pass:
-            self._rounds(open_cells)
-        for handle in self._workers.values():
-            handle.forget()
+        if drawn is not None and not memory_pass:
+            self._rounds(open_cells, drawn[0])
+        with self.ledger.timed(PIPES):
+            for handle in self._workers.values():
+                handle.forget()
         for cell in cells:
             self._on_cell(cell.planned)
         for cell in cells:
@@ -121,28 +139,29 @@ class Runner:
             cell.fail("not-run", f"at n = {smaller} this method met its limit of time or memory")
         return bool(cell.columns)
 
-    def _reference(self, cells: list[_Entry]) -> Reference | None:
-        handle = self._worker("reference", cells[0].planned.measure)
+    def _drawn(self, cells: list[_Entry]) -> tuple[Problem, Reference] | None:
+        """The instance of the block and its reference; without one the cells fail."""
+        handle = self._worker("reference", "time")
         try:
-            answer = handle.ask("reference", cells[0].planned)
+            answer = self._request("reference", handle, "reference", cells[0].planned)
         except Lost as lost:
             answer = {"status": lost.status, "reason": lost.reason}
         if "reference" in answer:
-            return answer["reference"]
+            return answer["problem"], answer["reference"]
         for cell in cells:
             cell.fail("error", f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
         return None
 
-    def _first(self, cell: _Entry, request: str, reference: Reference, differences: Array | None) -> None:
+    def _first(self, cell: _Entry, request: str, problem: Problem, reference: Reference, differences: Array | None) -> None:
         cell.columns = reference_columns(reference)
-        answer = self._ask(cell, request, cell.key, cell.planned, reference, differences)
+        answer = self._ask(cell, request, cell.key, cell.planned, problem, reference, differences)
         if answer is not None:
             cell.columns |= answer
             if cell.columns["status"] != "ok":
                 cell.columns["stderr"] = self._worker_of(cell).stderr()
         cell.generation = self._worker_of(cell).generation
 
-    def _rounds(self, cells: list[_Entry]) -> None:
+    def _rounds(self, cells: list[_Entry], problem: Problem) -> None:
         """Every round in a new random order, so that drift hits all alike."""
         order = itertools.count()
         rng = np.random.default_rng(len(cells))
@@ -151,12 +170,12 @@ class Runner:
                 cell = cells[index]
                 # A cell that has used its budget in the first round is left alone in the next.
                 if cell.alive and cell.spent_s < self._options.budget_s:
-                    self._sample(cell, number, order)
+                    self._sample(cell, problem, number, order)
 
-    def _sample(self, cell: _Entry, number: int, order: Iterator[int]) -> None:
+    def _sample(self, cell: _Entry, problem: Problem, number: int, order: Iterator[int]) -> None:
         handle = self._worker_of(cell)
         if cell.generation != handle.generation:  # another cell of the method cost it the worker
-            if self._ask(cell, "prepare", cell.key, cell.planned, None) is None:
+            if self._ask(cell, "prepare", cell.key, cell.planned, problem, None) is None:
                 return
             cell.generation = handle.generation
         share = self._options.budget_s / self._options.rounds
@@ -172,10 +191,22 @@ class Runner:
     def _ask(self, cell: _Entry, request: str, *arguments: Any) -> dict[str, Any] | None:
         handle = self._worker_of(cell)
         try:
-            return handle.ask(request, *arguments)
+            return self._request(cell.planned.method, handle, request, *arguments)
         except Lost as lost:
             cell.fail(lost.status, lost.reason, handle.stderr())
             return None
+
+    def _request(self, name: str, handle: Handle, request: str, *arguments: Any) -> dict[str, Any]:
+        """The answer of a worker, its time entered into the ledger, also where the worker is lost."""
+        start, known, lost = perf_counter(), len(handle.starts), False
+        try:
+            return handle.ask(request, *arguments)
+        except Lost:
+            lost = True
+            raise
+        finally:
+            wall, starts = perf_counter() - start, handle.starts[known:]
+            self.ledger.asked(name, wall, {"failed calls": wall - sum(starts)} if lost else handle.phases, starts)
 
     def _worker_of(self, cell: _Entry) -> Handle:
         return self._worker(cell.planned.method, cell.planned.measure)
@@ -244,6 +275,7 @@ def method_facts(methods: dict[str, GradientMethod], headline: Iterable[str]) ->
             "knob": method.knob,
             "knobs": json.loads(json.dumps(method.knobs, default=str)),
             "batching": method.batching,
+            "biased": method.biased,
             "headline": label in chosen,
             "doc": next(iter((type(method).__doc__ or "").strip().splitlines()), ""),
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from methods import SETTINGS, YARDSTICKS, GradientMethod
+from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
 from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned
 
@@ -47,19 +47,25 @@ class Sweep:
     methods: tuple[str, ...] = ()  # names or labels; empty: all
     without: tuple[str, ...] = ()  # names left out
 
-    def cells(self, methods: Iterable[GradientMethod], device: str, threads: int) -> list[Planned]:
+    def cells(self, methods: tuple[GradientMethod, ...] | None, device: str, threads: int) -> list[Planned]:
         """One Planned a method, knob and instance, small n first."""
-        methods = tuple(methods)
-        names = {method.name for method in methods}
+        usual = self._usual() if methods is None else methods
+        names = {method.name for method in usual}
         settings = [m for m in SETTINGS if m.label in self.methods and m.name in names]
         yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
-        chosen = [m for m in dict.fromkeys([*methods, *settings, *yardsticks]) if self._chooses(m)]
+        chosen = [m for m in dict.fromkeys([*usual, *settings, *yardsticks]) if self._chooses(m)]
         return [
             _planned(variant, self, point, device, threads)
             for point in self.points()
             for method in chosen
             for variant in self._variants(method)
         ]
+
+    def _usual(self) -> tuple[GradientMethod, ...]:
+        """What is measured where nobody names methods: those that the sweep names, the core, on other problems all."""
+        if self.methods or self.problem != Sweep.problem:
+            return METHODS
+        return CORE
 
     def points(self) -> list[Point]:
         """Every instance."""
@@ -85,10 +91,10 @@ class Sweep:
 
 
 def plan(
-    sweeps: Iterable[Sweep], methods: Iterable[GradientMethod], device: str = "cpu", threads: int = 1
+    sweeps: Iterable[Sweep], methods: Iterable[GradientMethod] | None = None, device: str = "cpu", threads: int = 1
 ) -> tuple[Planned, ...]:
     """The cells of all sweeps, each once, grouped by block, small n first, the memory pass last."""
-    methods = tuple(methods)
+    methods = None if methods is None else tuple(methods)
     cells = dict.fromkeys(cell for sweep in sweeps for cell in sweep.cells(methods, device, threads))
     return tuple(sorted(cells, key=lambda cell: (cell.measure != "time", max(cell.n, 1) * max(cell.batch, 1), cell.block())))
 

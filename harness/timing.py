@@ -116,6 +116,18 @@ def sample(prepared: Prepared, thetas: list[Array], wait: Callable[[Any], Any], 
     return Sample(forward / loops, backward / loops, total) if split else Sample(np.nan, np.nan, total)
 
 
+def overhead() -> dict[str, float]:
+    """Seconds that the timed region adds to a call: an empty call, plain and in two phases, best of 5 samples of 2000."""
+    empty = Gradient(0.0, np.zeros(1), np.zeros(1))
+    calls: dict[str, Prepared] = {"plain": lambda theta: empty, "split": Split(lambda theta: theta, lambda state: empty)}
+
+    def best(prepared: Prepared) -> float:
+        return min(sample(prepared, [empty.grad], waiter(empty), 2000, 0).total for _ in range(5))
+
+    with without_gc():
+        return {name: best(prepared) for name, prepared in calls.items()}
+
+
 def canary() -> float:
     """Seconds of a fixed kernel, five 96 x 96 matrix products, best of 5."""
     a = np.full((96, 96), 0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from problems.base import Array
 
 WRONG = 1e-2  # relative error above which an answer without a promise counts as wrong
 EXACT = 1e-8  # a method that promises this or better must know where no gradient exists
-OUTCOMES = ("right", "flagged", "silent", "refused")  # wrong answers are flagged or silent
+OUTCOMES = ("right", "flagged", "silent", "biased", "refused")  # wrong answers are flagged, silent, or biased by design
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,14 @@ class Answer:
         if not np.isfinite(self.grad).all():
             return "the gradient is not finite"
         return self.gradient.note or ("" if self.gradient.converged is not False else "converged = False")
+
+
+def by_design(method: GradientMethod, verdict: Verdict) -> Verdict:
+    """Silent becomes biased where the method promises nothing, says why it is off by design, and broke no law."""
+    judged = verdict.check in ("gradient", "loose", "trap")
+    if not (method.biased and judged and verdict.passed and verdict.outcome == "silent"):
+        return verdict
+    return replace(verdict, outcome="biased", message=f"{verdict.message}: {method.biased}")
 
 
 Tick = Callable[[], None]  # called before every call that is limited in time

@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -21,6 +22,7 @@ import numpy as np
 from harness import memory, timing
 from harness.catalogue import entries, with_ladders
 from harness.conformance import verdict
+from harness.costs import Stopwatch
 from harness.judge import judge
 from harness.sweeps import instance
 from methods import Chained, GradientMethod, Prepared, to_numpy
@@ -86,7 +88,7 @@ def main(connection: Connection, settings: Settings) -> None:
             reply = {"status": classify(error), "reason": f"{type(error).__name__}: {_first_line(error)}"}
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.send(("done", reply))
+        connection.send(("done", (reply, worker.clock.read())))
 
 
 def classify(error: Exception) -> str:
@@ -124,31 +126,40 @@ class Worker:
         self._connection = connection
         self._catalogue = with_ladders(entries(settings.sources))
         self._cells: dict[str, _Cell] = {}
-        self._block = ""
-        self._problem: Problem | None = None
+        self.clock = Stopwatch()
+
+    def overhead(self) -> dict[str, Any]:
+        """What the timed region adds to a call."""
+        return timing.overhead()
 
     def reference(self, planned: Planned) -> dict[str, Any]:
-        """The reference of the block's instance; proofs may take longer than calls."""
+        """The instance of the block, drawn once for all workers, and its reference; proofs may take longer than calls."""
         self._connection.send(("setup", None))
-        return {"reference": self._instance(planned).reference()}
+        with self.clock.timed("instances and thetas"):
+            problem = instance(planned)
+        with self.clock.timed("references"):
+            return {"problem": problem, "reference": problem.reference()}
 
     def prepare(
-        self, key: str, planned: Planned, reference: Reference | None, differences: Array | None = None
+        self, key: str, planned: Planned, problem: Problem, reference: Reference | None, differences: Array | None = None
     ) -> dict[str, Any]:
         """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
-        problem = self._instance(planned)
         method = _usable(self._catalogue[planned.label], problem, planned.device)
         self._connection.send(("setup", None))
-        start = perf_counter()
-        prepared = method.prepare(problem)
-        columns: dict[str, Any] = {"setup_s": perf_counter() - start}
+        with self.clock.timed("set-up"):
+            start = perf_counter()
+            prepared = method.prepare(problem)
+            columns: dict[str, Any] = {"setup_s": perf_counter() - start}
         self._tick()
-        gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
-        thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
-        if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
-            gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
-        if reference is not None:
-            columns |= judge(gradient, problem, reference, method.promise(problem), differences)
+        with self.clock.timed("first calls"):
+            gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
+        with self.clock.timed("instances and thetas"):
+            thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
+        with self.clock.timed("judging"):
+            if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
+                gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
+            if reference is not None:
+                columns |= judge(gradient, problem, reference, method.promise(problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
@@ -160,9 +171,12 @@ class Worker:
         An untimed call that outlasts the budget is the sample: it had no cold cache to suffer from.
         """
         cell = self._cells[key]
-        canary = timing.canary()
         samples: list[timing.Sample] = []
-        with timing.without_gc():
+        with ExitStack() as quiet:
+            with self.clock.timed("canaries and collections"):
+                canary = timing.canary()
+                quiet.enter_context(timing.without_gc())
+            quiet.enter_context(self.clock.timed("sampling"))
             start = perf_counter()
             warm = self._sample(cell, 1)
             if calibrate:
@@ -176,9 +190,11 @@ class Worker:
             spent = perf_counter() - start
         return {"samples": samples, "canary": canary, "spent_s": spent}
 
-    def memory(self, key: str, planned: Planned, reference: Reference, differences: Array | None = None) -> dict[str, Any]:
+    def memory(
+        self, key: str, planned: Planned, problem: Problem, reference: Reference, differences: Array | None = None
+    ) -> dict[str, Any]:
         """prepare, then the peak of a second full-size call and the second channel in a third."""
-        columns = self.prepare(key, planned, reference, differences)
+        columns = self.prepare(key, planned, problem, reference, differences)
         cell = self._cells.pop(key)
         theta = cell.thetas[0]
 
@@ -186,10 +202,12 @@ class Worker:
             return cell.wait(cell.prepared(theta).grad)
 
         self._tick()
-        columns["floor_bytes"] = memory.floor()
-        columns["peak_bytes"] = memory.peak(call)
-        self._tick()
-        columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
+        with self.clock.timed("memory meter"):
+            columns["floor_bytes"] = memory.floor()
+        with self.clock.timed("memory pass"):
+            columns["peak_bytes"] = memory.peak(call)
+            self._tick()
+            columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
 
     def check(self, method: GradientMethod, check: str, instance: str) -> dict[str, Any]:
@@ -201,7 +219,6 @@ class Worker:
     def drop(self) -> dict[str, Any]:
         """Forget the block."""
         self._cells.clear()
-        self._block, self._problem = "", None
         return {}
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
@@ -209,11 +226,6 @@ class Worker:
         taken = timing.sample(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
         cell.position += loops
         return taken
-
-    def _instance(self, planned: Planned) -> Problem:
-        if planned.block() != self._block or self._problem is None:
-            self._problem, self._block = instance(planned), planned.block()
-        return self._problem
 
     def _tick(self) -> None:
         self._connection.send(("tick", None))

@@ -4,29 +4,52 @@ from methods._frameworks import synchronise, to_numpy
 from methods.base import DEVICES, Chained, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_batched import BlorcBatched
+from methods.blorc_cvxpylayers import BlorcCvxpylayers
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_factors import BlorcFactors
 from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.blorc_warm import BlorcWarm
+from methods.bregman_fixed_point import BregmanFixedPoint
+from methods.bregman_unrolled import BregmanUnrolled
 from methods.closed_form import ClosedForm
 from methods.computation import ThroughComputation
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
+from methods.fixed_point import FixedPoint
+from methods.ift import IFT
+from methods.ift_cg import InexactIFT
 from methods.lapack_limit import LapackLimit
+from methods.linear_solve_vjp import LinearSolveVJP
+from methods.neumann import Neumann
+from methods.one_step import OneStep
+from methods.partial_smoothness import PartialSmoothness
+from methods.peer_jaxopt import Jaxopt
+from methods.peer_optimistix import Optimistix
+from methods.peer_osqp import Osqp
+from methods.peer_proxsuite import Proxsuite
+from methods.peer_qpax import Qpax
+from methods.peer_torchopt import Torchopt
 from methods.smoothed import SmoothedIFT
+from methods.truncated import Truncated
 from methods.unrolled import Unrolled
+from methods.unrolled_forward import UnrolledForward
+from methods.value_duality import ValueDuality
+from methods.weak import Weak
 
 _SCHEMES = ("ista", "fista", "admm")
+_MORE_SCHEMES = ("ladmm", "hqs", "pdhg", "bpg", "bpd")
 _FRAMEWORKS = ("torch", "jax")
 _TIGHT = 1e-10  # below it SCS stalls on 1-D TV; see the ladder in a report
 
-METHODS: tuple[GradientMethod, ...] = (
+_FORMS = ("dual", "primal")
+
+# What is compared where nobody names a method.
+CORE: tuple[GradientMethod, ...] = (
     Blorc(),
     BlorcFactors(),
     BlorcWarm(),
-    BlorcBatched(),
     BlorcDaqp(),
     *(BlorcLayer(framework) for framework in _FRAMEWORKS),
     BlorcPaper(),
@@ -37,22 +60,53 @@ METHODS: tuple[GradientMethod, ...] = (
     *(ConeLayer(framework, tolerance=_TIGHT, adjoint="dense") for framework in _FRAMEWORKS),
     *(Diffcp(adjoint) for adjoint in ("lsqr", "dense")),
     *(Diffcp(adjoint, tolerance=_TIGHT) for adjoint in ("lsqr", "dense")),
-    *(ThroughComputation(framework) for framework in _FRAMEWORKS),
     EntrywiseDifferences(),
     DirectionalDifferences(),
 )
 
-# Other settings of a peer, run where a sweep of the method or a user names their label.
-SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(solver="Clarabel"), ConeLayer(adjoint="dense"))
-
-# What a run measures that names no methods: a family's many variants are run by name.
-CORE: tuple[str, ...] = (
-    *("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "blorc-paper"),
-    *("closed-form-torch", "closed-form-jax"),
-    *(f"unrolled-{scheme}-{framework}" for scheme in _SCHEMES for framework in _FRAMEWORKS),
-    *("smoothed-ift-torch", "smoothed-ift-jax", "cvxpylayers-torch", "cvxpylayers-jax", "diffcp-lsqr", "diffcp-dense"),
-    *("fd-entrywise", "fd-directional"),
+# Other libraries, each at its defaults and at a tight setting, and BLORC inside of one. A sweep must name them.
+PEERS: tuple[GradientMethod, ...] = (
+    Optimistix(),
+    Optimistix(tolerance=1e-13),
+    *(Jaxopt("box-cdqp", tolerance=tolerance) for tolerance in (None, _TIGHT)),
+    *(Jaxopt("box-osqp", form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    *(method for form in _FORMS for method in (Qpax(form), Qpax(form, 1e-12, "i"))),
+    *(Proxsuite(form, tolerance) for form in _FORMS for tolerance in (None, _TIGHT)),
+    *(Osqp(form, tolerance) for form in _FORMS for tolerance in (None, 1e-8)),
+    Torchopt(),
+    Torchopt("inv"),
+    ConeLayer(solver="Clarabel"),
+    ConeLayer(solver="Clarabel", tolerance=1e-12, adjoint="dense"),
+    ConeLayer(solver="MOREAU"),
+    ConeLayer(solver="MOREAU", tolerance=1e-12),
+    BlorcCvxpylayers(),
 )
+
+METHODS: tuple[GradientMethod, ...] = (
+    *CORE,
+    BlorcBatched(),
+    *(ThroughComputation(framework) for framework in _FRAMEWORKS),
+    *(Unrolled(scheme, framework) for scheme in _MORE_SCHEMES for framework in _FRAMEWORKS),
+    *(Truncated(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    *(UnrolledForward(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    *(FixedPoint(scheme, framework) for scheme in ("ista", "admm") for framework in _FRAMEWORKS),
+    FixedPoint("admm", adjoint="anderson"),
+    FixedPoint("admm", adjoint="gmres"),
+    *(Neumann("ista", framework) for framework in _FRAMEWORKS),
+    *(OneStep("ista", framework) for framework in _FRAMEWORKS),
+    *(PartialSmoothness(framework) for framework in _FRAMEWORKS),
+    *(Weak(framework) for framework in _FRAMEWORKS),
+    *(IFT(framework) for framework in _FRAMEWORKS),
+    *(InexactIFT(framework) for framework in _FRAMEWORKS),
+    *(LinearSolveVJP(framework) for framework in _FRAMEWORKS),
+    ValueDuality(),
+    *(BregmanUnrolled(framework) for framework in _FRAMEWORKS),
+    *(BregmanFixedPoint(framework) for framework in _FRAMEWORKS),
+    *PEERS,
+)
+
+# Other settings of a peer, run where a sweep of the method or a user names their label.
+SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(adjoint="dense"),)
 
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
@@ -61,6 +115,7 @@ __all__ = [
     "CORE",
     "DEVICES",
     "METHODS",
+    "PEERS",
     "SETTINGS",
     "YARDSTICKS",
     "Chained",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from methods._bounded import Adjoint, read_only
 from methods.base import Gradient, Split
-from problems import BoxDual, Dense, Problem
+from problems import BoxDual, Dense, Filters, Problem
 from problems.base import Array
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from methods._exact.batch import BatchSolver
     from methods._exact.solver import SignalSolver
 
@@ -44,14 +46,23 @@ def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolv
     return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, threads)
 
 
-def solve_of(problem: Problem, threads: int = 1) -> Callable[[Any], Adjoint]:
-    """W -> x* and its adjoint, for a dense or a sparse W."""
-    if not is_sparse(problem):
-        return dense_solver(problem, threads).solve
-    from methods._exact.sparse import SparseSolver
-
+def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
+    """theta -> x* and its adjoint: for filter banks matrix-free, else for a dense or a sparse W."""
     assert isinstance(problem, BoxDual)
-    return SparseSolver(np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank).solve
+    parametrisation, y, beta = problem.parametrisation, np.array(problem.y), float(problem.beta)
+    if isinstance(parametrisation, Filters):
+        from methods._exact import filters
+
+        return lambda theta: filters.solve(parametrisation, theta, y, beta)
+    if is_sparse(problem):
+        from methods._exact.sparse import SparseSolver
+
+        solver = SparseSolver(y, beta, parametrisation.keeps_rank)
+        return lambda theta: solver.solve(cast("csr_array", parametrisation.sparse(theta)))
+    dense = dense_solver(problem, threads)
+    if isinstance(parametrisation, Dense):
+        return dense.solve
+    return lambda theta: dense.solve(parametrisation.matrix(theta))
 
 
 @cache
@@ -87,12 +98,6 @@ def gradient_of(problem: Problem) -> Callable[[Array, Any], Gradient]:
     return gradient
 
 
-def split(problem: Problem, solve: Callable[[Any], Adjoint], gradient: Callable[[Array, Any], Gradient]) -> Split:
+def split(solve: Callable[[Array], Adjoint], gradient: Callable[[Array, Any], Gradient]) -> Split:
     """The prepared call whose forward phase solves and whose backward phase differentiates."""
-    assert isinstance(problem, BoxDual)
-    operator: Callable[[Array], Any] = problem.parametrisation.sparse if is_sparse(problem) else problem.parametrisation.matrix
-
-    def forward(theta: Array) -> Any:
-        return theta, solve(operator(theta))
-
-    return Split(forward, lambda state: gradient(*state))
+    return Split(lambda theta: (theta, solve(theta)), lambda state: gradient(*state))

@@ -123,7 +123,7 @@ class Stack:
 def read_only(a: Array) -> Array:
     """A protected view: compiled code has a variant for either kind of array, so all callers agree on one."""
     view = a.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 

@@ -12,15 +12,24 @@ TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 CITATION = "Agrawal, Amos, Barratt, Boyd, Diamond and Kolter (2019)"
 
 _ADJOINTS = ("lsqr", "lsmr", "dense")
-_SETTINGS = {"SCS": ("eps",), "Clarabel": ("tol_gap_abs", "tol_gap_rel", "tol_feas")}
+_GAPS = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
+_SETTINGS = {"SCS": ("eps",), "Clarabel": _GAPS, "MOREAU": _GAPS}
 
 
 def solver_arguments(solver: str | None, tolerance: float | None, adjoint: str | None) -> dict[str, Any]:
-    """diffcp's keyword arguments; None leaves the library's own default. ValueError names a bad solver or adjoint."""
+    """The keyword arguments of diffcp, or of Moreau; None leaves the library's own default.
+
+    Moreau's default is an active set whose accuracy no setting moves; a tolerance is for its interior-point solver. ValueError
+    names a bad solver or adjoint.
+    """
     if solver is not None and solver not in _SETTINGS:
         raise ValueError(f"solver must be one of {', '.join(_SETTINGS)} or None, got {solver!r}")
     if adjoint is not None and adjoint not in _ADJOINTS:
         raise ValueError(f"adjoint must be one of {', '.join(_ADJOINTS)} or None, got {adjoint!r}")
+    if solver == "MOREAU":
+        if adjoint is not None:
+            raise ValueError(f"adjoint must be None with MOREAU, which has one of its own, got {adjoint!r}")
+        return {} if tolerance is None else {"solver": "ipm", "ipm_settings": dict.fromkeys(_GAPS, tolerance)}
     arguments: dict[str, Any] = {}
     if solver is not None:
         arguments["solve_method"] = solver

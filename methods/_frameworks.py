@@ -13,6 +13,7 @@ import numpy as np
 from problems.base import Array
 
 Function = Callable[..., Any]
+RESTART = 50  # Krylov vectors kept by GMRES
 
 
 class Framework(ABC):
@@ -39,9 +40,9 @@ class Framework(ABC):
 
     @abstractmethod
     def reverse(self, f: Function) -> tuple[Function, Function]:
-        """(forward, backward) of f(theta, constants) -> (scalar, auxiliary), compiled where the framework compiles.
+        """(forward, backward) of f(theta, constants) -> (scalar, named tuple), compiled where the framework compiles.
 
-        forward(theta, constants) -> ((scalar, auxiliary), residuals); backward(residuals) -> gradient of the scalar in theta.
+        forward(theta, constants) -> ((scalar, named tuple), residuals); backward(residuals) -> gradient of the scalar in theta.
         """
 
     @abstractmethod
@@ -51,6 +52,30 @@ class Framework(ABC):
     @abstractmethod
     def map(self, f: Function, xs: Any) -> Any:
         """f over the first axis of xs, vectorised."""
+
+    @abstractmethod
+    def stop(self, value: Any) -> Any:
+        """An array as a constant of the differentiation."""
+
+    @abstractmethod
+    def forward(self, f: Function) -> Function:
+        """x -> (Jacobian of g, auxiliary) for f(x) -> (g(x), auxiliary): forward mode, all directions of x at once."""
+
+    @abstractmethod
+    def jvp(self, f: Function, xs: tuple[Any, ...], directions: tuple[Any, ...]) -> Any:
+        """The derivative of f(*xs) along the directions."""
+
+    @abstractmethod
+    def vjp(self, f: Function, x: Any) -> Function:
+        """cotangent -> (df/dx)^T cotangent, to be called many times."""
+
+    @abstractmethod
+    def until(self, step: Function, v: Any, tolerance: float, limit: int) -> tuple[Any, Any, Any]:
+        """(v, iterations, whether it was met) once step(v) -> (v, gap, scale) has gap <= tolerance * scale, or at the limit."""
+
+    @abstractmethod
+    def gmres(self, matvec: Function, right: Any, tolerance: float, limit: int) -> Any:
+        """u with |matvec(u) - right| <= tolerance |right| by GMRES, restarted at most `limit` times; right is (N,)."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +112,7 @@ class Torch(Framework):
         def forward(theta: Any, constants: Any) -> Any:
             leaf = theta.detach().requires_grad_()
             value, auxiliary = f(leaf, constants)
-            return (value.detach(), auxiliary.detach()), (value, leaf)
+            return (value.detach(), _detached(auxiliary)), (value, leaf)
 
         return forward, lambda residuals: torch.autograd.grad(*residuals)[0]
 
@@ -100,6 +125,48 @@ class Torch(Framework):
         import torch
 
         return torch.func.vmap(f)(xs)
+
+    def stop(self, value: Any) -> Any:
+        return value.detach()
+
+    def forward(self, f: Function) -> Function:
+        import torch
+
+        return torch.func.jacfwd(f, has_aux=True)
+
+    def jvp(self, f: Function, xs: tuple[Any, ...], directions: tuple[Any, ...]) -> Any:
+        import torch
+
+        return torch.func.jvp(f, xs, directions)[1]
+
+    def vjp(self, f: Function, x: Any) -> Function:
+        import torch
+
+        pullback = torch.func.vjp(f, x)[1]
+        return lambda cotangent: pullback(cotangent)[0]
+
+    def until(self, step: Function, v: Any, tolerance: float, limit: int) -> tuple[Any, Any, Any]:
+        gap, scale, count = np.inf, 0.0, 0
+        while gap > tolerance * scale and count < limit:  # not a number ends it too
+            v, gap, scale = step(v)
+            count += 1
+        return v, count, bool(gap <= tolerance * scale)
+
+    def gmres(self, matvec: Function, right: Any, tolerance: float, limit: int) -> Any:
+        import torch
+        from scipy.sparse.linalg import LinearOperator, gmres
+
+        size = right.shape[0]
+        operator = LinearOperator((size, size), lambda u: to_numpy(matvec(torch.from_numpy(u.ravel()))), dtype=np.float64)
+        found = gmres(operator, to_numpy(right), rtol=tolerance, restart=min(size, RESTART), maxiter=limit)
+        return torch.from_numpy(found[0])
+
+
+def _detached(values: Any) -> Any:
+    """A named tuple with its tensors cut from the graph."""
+    import torch
+
+    return type(values)(*(value.detach() if isinstance(value, torch.Tensor) else value for value in values))
 
 
 class Jax(Framework):
@@ -147,6 +214,43 @@ class Jax(Framework):
         import jax
 
         return jax.vmap(f)(xs)
+
+    def stop(self, value: Any) -> Any:
+        import jax
+
+        return jax.lax.stop_gradient(value)
+
+    def forward(self, f: Function) -> Function:
+        import jax
+
+        return jax.jacfwd(f, has_aux=True)
+
+    def jvp(self, f: Function, xs: tuple[Any, ...], directions: tuple[Any, ...]) -> Any:
+        import jax
+
+        return jax.jvp(f, xs, directions)[1]
+
+    def vjp(self, f: Function, x: Any) -> Function:
+        import jax
+
+        pullback = jax.vjp(f, x)[1]
+        return lambda cotangent: pullback(cotangent)[0]
+
+    def until(self, step: Function, v: Any, tolerance: float, limit: int) -> tuple[Any, Any, Any]:
+        import jax
+
+        def proceed(state: Any) -> Any:
+            _, gap, scale, count = state
+            return (gap > tolerance * scale) & (count < limit)
+
+        start = (v, np.inf, 0.0, 0)
+        v, gap, scale, count = jax.lax.while_loop(proceed, lambda state: (*step(state[0]), state[3] + 1), start)
+        return v, count, gap <= tolerance * scale
+
+    def gmres(self, matvec: Function, right: Any, tolerance: float, limit: int) -> Any:
+        from jax.scipy.sparse.linalg import gmres
+
+        return gmres(matvec, right, tol=tolerance, restart=min(right.shape[0], RESTART), maxiter=limit)[0]
 
 
 @contextlib.contextmanager

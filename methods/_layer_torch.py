@@ -67,7 +67,8 @@ def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
     found = _solvers()[y.ndim - 1](signals, number, not ctx.needs_input_grad[0]).solve(rows)
     ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
     ctx.solved = rows, number, found
-    return torch.from_numpy(found.x.copy()).to(torch.promote_types(w.dtype, y.dtype))  # a copy: the adjoint needs its own
+    x = torch.from_numpy(found.x.copy())  # a copy: the adjoint needs its own
+    return x if w.dtype == torch.float64 else x.to(torch.promote_types(w.dtype, y.dtype))
 
 
 def _backward(ctx: Any, g: Any) -> tuple[Any, Any, Any]:

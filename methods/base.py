@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 from problems.base import Array, Problem
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # frozen, it would take a tenth of the time of the fastest gradient to make
 class Gradient:
     """What a method returns at theta.
 
     value = L(x*), solution = x*, grad = dL/dtheta in the shape of theta: the method's own arrays, still asynchronous
     where its library is. `converged` is what the solver claims (None: claims nothing). `note` is a doubt the method itself
     raises. Where `direction` is given (an array in the shape of theta), `grad` is the scalar <dL/dtheta, direction>.
+    `bound`: what the method itself bounds its relative error by (None: it bounds nothing; inf: the bound says nothing).
     `pattern`: the signs of K(theta) x* that a formula took for granted, (k,) or (batch, k), to be held against the true ones.
     """
 
@@ -28,6 +29,7 @@ class Gradient:
     note: str = ""
     direction: Array | None = None
     pattern: Array | None = None
+    bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class GradientMethod(ABC):
     family: ClassVar[str] = "user"
     knob: ClassVar[str] = ""  # the field that the work-precision ladder sweeps
     identity: ClassVar[tuple[str, ...]] = ()  # fields that are part of the name, not knobs
+    biased: ClassVar[str] = ""  # why its answer is off by design, so that a large error is no fault; empty: it is not
     batching: ClassVar[str] = "native"  # or "loop": a Python loop over the signals of a batch
     citation: ClassVar[str] = ""
     formula: ClassVar[str] = ""

@@ -17,7 +17,8 @@ class Blorc(GradientMethod):
     Coordinate descent and Newton steps on the box dual, compiled, find the pattern, which is verified; one factorisation
     of W0 W0^T serves x*, z, v and h. What they leave open goes to a bounded active set that ends on dependent rows too, and
     the note says so. For K = W the result is the dense (k, n) sum of two outer products a signal; for a sparse K all work is
-    on its rows, O(n) for a chain such as 1-D total variation. Raises SolveError where no pattern verifies.
+    on its rows, O(n) for a chain such as 1-D total variation; in log-weights of total variation on a graph, such as an image,
+    v is the mean of g over every flat region; for filter banks all is matrix-free. Raises SolveError where no pattern verifies.
     Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
     """
 
@@ -33,7 +34,7 @@ class Blorc(GradientMethod):
         return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return _blorc.split(problem, _blorc.solve_of(problem, self.threads), _blorc.gradient_of(problem))
+        return _blorc.split(_blorc.solve_of(problem, self.threads), _blorc.gradient_of(problem))
 
     def promise(self, problem: Problem) -> float | None:
         return _blorc.PROMISE

@@ -33,13 +33,15 @@ class BlorcDaqp(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
-        y, beta, keeps_rank = problem.y, problem.beta, problem.parametrisation.keeps_rank
+        y, beta, parametrisation = problem.y, problem.beta, problem.parametrisation
+        keeps_rank = parametrisation.keeps_rank
 
-        def solve(w: Array) -> Adjoint:
+        def solve(theta: Array) -> Adjoint:
+            w = parametrisation.matrix(theta)
             found = [Bounded(w, _box_dual.solve(w, signal, beta), keeps_rank) for signal in np.atleast_2d(y)]
             return found[0] if y.ndim == 1 else Stack(found)
 
-        return _blorc.split(problem, solve, _blorc.gradient_of(problem))
+        return _blorc.split(solve, _blorc.gradient_of(problem))
 
     def promise(self, problem: Problem) -> float | None:
         return _blorc.PROMISE

@@ -35,7 +35,7 @@ class BlorcFactors(GradientMethod):
         return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return _blorc.split(problem, _blorc.solve_of(problem), lambda theta, found: _gradient(problem, theta, found))
+        return _blorc.split(_blorc.solve_of(problem), lambda theta, found: _gradient(problem, theta, found))
 
     def promise(self, problem: Problem) -> float | None:
         return _blorc.PROMISE

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods._autodiff import differentiate
-from methods._frameworks import FRAMEWORKS
 from methods.base import GradientMethod, Prepared
 from problems import Problem
 from problems.base import Array
@@ -41,7 +40,7 @@ class ThroughComputation(GradientMethod):
         return None if isinstance(problem, Computation) else "needs the structure Computation"
 
     def prepare(self, problem: Problem) -> Prepared:
-        return differentiate(FRAMEWORKS[self.framework], problem, self._solution, _nothing)
+        return differentiate(self.framework, problem, self._solution, _nothing)
 
     def _solution(self, problem: Any, theta: Any, start: Any) -> Any:
         return problem.run(theta)

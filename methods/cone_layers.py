@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from methods import _conic
 from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
@@ -23,15 +25,16 @@ class ConeLayer(GradientMethod):
 
     With F(z; A, b, c) = 0 the homogeneous embedding of the cone program (A, b, c)(theta) and M = dF/dz at its solution,
     the backward pass solves M^T r = dL/dz and returns -(dF/dtheta)^T r. `tolerance` is the forward solver's (SCS: eps;
-    Clarabel: gap and feasibility), `adjoint` how r is found: lsqr, lsmr or dense; None is the library's own default.
-    Cold-started, on one thread. Raises diffcp's SolverError where SCS finds no solution; SCS's doubt about a solution
-    becomes `converged`; the status of Clarabel and all iteration counts stay inside the library.
+    Clarabel and Moreau: gap and feasibility), `adjoint` how r is found: lsqr, lsmr or dense; None is the library's own
+    default. Moreau keeps the quadratic and differentiates by itself. Cold-started, on one thread. Raises diffcp's SolverError
+    where SCS finds no solution; SCS's doubt about a solution and Moreau's status become `converged`; the status of Clarabel
+    stays inside the library.
     Source: Agrawal, Amos, Barratt, Boyd, Diamond and Kolter (2019).
     """
 
     family: ClassVar[str] = "cone program"
     knob: ClassVar[str] = "tolerance"
-    identity: ClassVar[tuple[str, ...]] = ("framework",)
+    identity: ClassVar[tuple[str, ...]] = ("framework", "solver")
     citation: ClassVar[str] = _conic.CITATION
     formula: ClassVar[str] = "dL/dtheta = -(dF/dtheta)' r, M' r = dL/dz, M = dF/dz, F(z, theta) = 0 the cone embedding"
 
@@ -42,11 +45,12 @@ class ConeLayer(GradientMethod):
 
     @property
     def name(self) -> str:
-        return f"cvxpylayers-{self.framework}"
+        return f"cvxpylayers-{self.framework}" + (f"-{self.solver.lower()}" if self.solver else "")
 
     @property
     def requires(self) -> tuple[str, ...]:
-        return ("cvxpy", "cvxpylayers", "diffcp", self.framework, "clarabel" if self.solver == "Clarabel" else "scs")
+        backend = {"Clarabel": ("diffcp", "clarabel"), "MOREAU": ("moreau",)}.get(self.solver or "", ("diffcp", "scs"))
+        return ("cvxpy", "cvxpylayers", self.framework, *backend)
 
     def unsupported(self, problem: Problem) -> str | None:
         return None if isinstance(problem, ConicProgram) else "needs the structure ConicProgram"
@@ -56,20 +60,27 @@ class ConeLayer(GradientMethod):
         framework, vjp = FRAMEWORKS[self.framework], _VJPS[self.framework]
         model = problem.conic_model()
         arguments = _conic.solver_arguments(self.solver, self.tolerance, self.adjoint)
-        arguments |= {"n_jobs_forward": 1, "n_jobs_backward": 1}
+        backend = "MOREAU" if self.solver == "MOREAU" else None
+        if backend is None:
+            arguments |= {"n_jobs_forward": 1, "n_jobs_backward": 1}
         with framework.active():
-            parameters = [model.parameter, *model.data_parameters]
-            layer = _layer_class(self.framework)(model.problem, parameters=parameters, variables=[model.variable])
+            layer = _layer_class(self.framework)(
+                model.problem,
+                parameters=[model.parameter, *model.data_parameters],
+                variables=[model.variable],
+                solver=backend,
+                solver_args=arguments,
+            )
             data = framework.array(model.data)
 
         def loss(theta: Any) -> tuple[Any, Any]:
-            (x,) = layer(model.argument(theta), *data, solver_args=arguments)
+            (x,) = layer(model.argument(theta), *data)
             return problem.loss(x, theta), x
 
         def forward(theta: Array) -> tuple[Any, Any, Function, bool | None]:
             with framework.active(), _inaccurate() as found:
                 value, x, pullback = vjp(loss, framework.array(theta))
-            return value, x, pullback, None if self.solver == "Clarabel" else not found
+            return value, x, pullback, _CLAIMS.get(self.solver or "", lambda layer: not found)(layer)
 
         def backward(state: tuple[Any, Any, Function, bool | None]) -> Gradient:
             value, x, pullback, converged = state
@@ -81,7 +92,8 @@ class ConeLayer(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         """The library's defaults, then tolerances with the adjoint solved directly, so that the tolerance decides."""
         defaults = ConeLayer(self.framework, solver=self.solver)
-        return (defaults, *(replace(defaults, tolerance=t, adjoint="dense") for t in _conic.TOLERANCES))
+        adjoint = None if self.solver == "MOREAU" else "dense"
+        return (defaults, *(replace(defaults, tolerance=t, adjoint=adjoint) for t in _conic.TOLERANCES))
 
     def promise(self, problem: Problem) -> float | None:
         return _conic.promise(problem, self.solver, self.tolerance, self.adjoint)
@@ -95,12 +107,26 @@ def _layer_class(framework: str) -> Function:
     return CvxpyLayer
 
 
+def _moreau_solved(layer: Any) -> bool:
+    """Whether every status of the last call is Solved; no public way leads to it."""
+    from moreau import SolverStatus
+
+    context = layer.ctx.solver_ctx
+    solver = context.get_jax_solver() if context._jax_solver else context.get_torch_solver("cpu")
+    return bool(np.all(np.ravel(solver.info.status) == SolverStatus.Solved))
+
+
+# What solvers other than SCS claim.
+_CLAIMS: dict[str, Callable[[Any], bool | None]] = {"Clarabel": lambda layer: None, "MOREAU": _moreau_solved}
+
+
 @contextlib.contextmanager
 def _inaccurate() -> Iterator[list[str]]:
-    """Collect diffcp's warning that a solution is inaccurate; every other warning goes its way."""
+    """Collect diffcp's warning that a solution is inaccurate; every other goes its way, but for Moreau's on its own default."""
     found: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", message="Solved/Inaccurate", category=UserWarning)
+        warnings.filterwarnings("ignore", message="solver='auto' resolved to", category=UserWarning)
         yield found
     for warning in caught:
         if str(warning.message).startswith("Solved/Inaccurate"):

@@ -25,6 +25,7 @@ class SmoothedIFT(GradientMethod):
     family: ClassVar[str] = "smoothing + implicit differentiation"
     identity: ClassVar[tuple[str, ...]] = ("framework",)
     knob: ClassVar[str] = "eps"
+    biased: ClassVar[str] = "the derivative of the smoothed problem; the bias vanishes with eps"
     citation: ClassVar[str] = "Peyre and Fadili (2011); Chen, Ranftl and Pock (2014)"
     formula: ClassVar[str] = "|t| -> sqrt(t^2 + eps^2), then -(d_xtheta Phi)' (d_xx Phi)^-1 dL/dx"
 

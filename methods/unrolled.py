@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from methods._autodiff import differentiate
 from methods._frameworks import FRAMEWORKS, framework
+from methods._schemes import refusal
 from methods.base import GradientMethod, Prepared
 from problems import Problem, Splitting
 from problems.algorithms import algorithm
@@ -42,13 +43,7 @@ class Unrolled(GradientMethod):
         return replace(self, device=device) if device in FRAMEWORKS[self.framework].devices else None
 
     def unsupported(self, problem: Problem) -> str | None:
-        if not isinstance(problem, Splitting):
-            return "needs the structure Splitting"
-        try:
-            algorithm(self.scheme, problem)
-        except (TypeError, ValueError) as refusal:
-            return str(refusal)
-        return None
+        return refusal(self.scheme, problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, Splitting)

@@ -6,6 +6,7 @@ from problems import (
     box_dual_tv,
     deblurring,
     elastic_net,
+    image_denoising,
     lasso,
     learned_potentials,
     logistic,
@@ -19,10 +20,9 @@ from problems import (
     scalar,
     simplex_least_squares,
     smooth_tv,
-    tv_2d,
     tv_value,
 )
-from problems.analysis_l1 import SPARSE_THETAS, THETAS, AnalysisL1
+from problems.analysis_l1 import AnalysisL1
 from problems.base import (
     BoxDual,
     Conditioned,
@@ -37,10 +37,11 @@ from problems.base import (
     SolveError,
     ValueFunction,
 )
+from problems.drawing import IMAGE_THETAS, SPARSE_THETAS, THETAS
 from problems.ensembles import Ensemble
 from problems.forms import Form, Splitting, Term
-from problems.operators import FIXED_OPERATORS, OPERATORS
-from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
+from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
+from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
 from problems.signals import SIGNALS
 from problems.smoothing import smoothed
 
@@ -55,7 +56,7 @@ PROBLEMS: tuple[Ensemble, ...] = (
     learned_potentials.ENSEMBLE,
     nnls.ENSEMBLE,
     simplex_least_squares.ENSEMBLE,
-    tv_2d.ENSEMBLE,
+    image_denoising.ENSEMBLE,
     deblurring.ENSEMBLE,
     mri.ENSEMBLE,
     matrix_game.ENSEMBLE,
@@ -68,6 +69,8 @@ PROBLEMS: tuple[Ensemble, ...] = (
 
 __all__ = [
     "FIXED_OPERATORS",
+    "IMAGE_OPERATORS",
+    "IMAGE_THETAS",
     "OPERATORS",
     "PROBLEMS",
     "SIGNALS",
@@ -82,6 +85,7 @@ __all__ = [
     "Dense",
     "Energy",
     "Ensemble",
+    "Filters",
     "Form",
     "LinearSystem",
     "Parametrisation",

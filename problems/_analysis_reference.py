@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from problems import _margins
+from problems import _large, _margins
 from problems._box_dual import DualSolution, RowFactor
 from problems.base import Array, Reference
 from problems.parametrisations import Dense
@@ -25,8 +25,7 @@ def reference(problem: AnalysisL1) -> Reference:
         found = certified(problem)
     except TypeError as error:  # a parametrisation without exact rows
         return Reference("undecided", None, np.full(problem.y.shape, math.nan), math.nan, reason=str(error))
-    w = problem.parametrisation.sparse(problem.theta)
-    if w is not None and w.shape[0] * w.shape[1] > LARGEST:
+    if _large.prover(problem, problem.theta, LARGEST):
         described: dict[str, Any] = _counted(found)
         margins: dict[str, Any] = {}
     else:

@@ -14,7 +14,7 @@ from problems._balls import balls, beside, column
 from problems._kkt import Signal
 from problems._proof import BITS, Proof, prove
 from problems.base import REFERENCE_STATUSES, Array
-from problems.parametrisations import Dense, Sparse, Weighted
+from problems.parametrisations import Dense, Filters, Sparse, Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
@@ -48,8 +48,8 @@ def certify(problem: AnalysisL1) -> Certificate:
     proofs = [prove(signal) for signal in signals(problem)]
     worst = max(proofs, key=lambda proof: REFERENCE_STATUSES.index(proof.status))
     status, reason, grad, radius = worst.status, worst.reason, None, math.nan
-    if status == "kink" and isinstance(problem.parametrisation, Sparse):
-        status, reason = "undecided", f"{reason}; whether values on the pattern of W can do it is open"
+    if status == "kink" and isinstance(problem.parametrisation, (Sparse, Filters)):
+        status, reason = "undecided", f"{reason}; whether values on the pattern of W, or taps, can do it is open"
     if status == "zero":
         grad, radius = np.zeros_like(problem.theta), 0.0
     elif status in ("proven", "kink") and all(_at_target(proof) for proof in proofs if proof.status != "zero"):
@@ -72,7 +72,7 @@ def signals(problem: AnalysisL1) -> list[Signal]:
     if isinstance(problem.parametrisation, Weighted):
         w, shared = problem.parametrisation.matrix(np.zeros(())), problem.theta.ndim == 0
         logs = np.broadcast_to(problem.theta, len(w))
-    elif isinstance(problem.parametrisation, Sparse):
+    elif isinstance(problem.parametrisation, (Sparse, Filters)):
         w = problem.parametrisation.matrix(problem.theta)
     elif not isinstance(problem.parametrisation, Dense):
         raise TypeError(f"no exact rows are known for {type(problem.parametrisation).__name__}")
@@ -107,6 +107,9 @@ def enclose_gradient(problem: AnalysisL1, proofs: list[Proof]) -> arb_mat:
     v, x = beside(*(e.v for e in moving)), beside(*(e.x for e in moving))
     if isinstance(problem.parametrisation, Sparse):
         return column(_on_pattern(problem.parametrisation, beside(z, h).tolist(), beside(v, x).tolist(), -scale))
+    if isinstance(problem.parametrisation, Filters):
+        patches = problem.parametrisation.patches(problem.theta)
+        return column(_in_taps(patches, beside(z, h).tolist(), beside(v, x).tolist(), -scale))
     if not isinstance(problem.parametrisation, Weighted):
         return beside(z, h) * beside(v, x).transpose() * -scale
     rows = (balls(problem.parametrisation.matrix(np.zeros(()))) * v).tolist()
@@ -122,6 +125,17 @@ def _on_pattern(parametrisation: Sparse, left: list[list[arb]], right: list[list
     """The entries of left right^T on the pattern of W, scaled."""
     places = zip(parametrisation.rows.tolist(), parametrisation.columns.tolist(), strict=True)
     return [sum((p * q for p, q in zip(left[i], right[j], strict=True)), arb(0)) * scale for i, j in places]
+
+
+def _in_taps(patches: Array, left: list[list[arb]], right: list[list[arb]], scale: arb) -> list[arb]:
+    """sum_p <left_{p, f}, right_{p + t}> for every filter f and tap t, scaled."""
+    pixels, count = patches.tolist(), len(left) // len(patches)
+    return [
+        sum((a * b for p, row in enumerate(pixels) for a, b in zip(left[p * count + f], right[row[t]], strict=True)), arb(0))
+        * scale
+        for f in range(count)
+        for t in range(patches.shape[1])
+    ]
 
 
 def _at_target(proof: Proof) -> bool:

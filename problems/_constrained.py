@@ -143,7 +143,8 @@ class ConstrainedLeastSquares(Problem, Splitting, ConicProgram):
         return type(self), self.a is None
 
     def forms(self) -> tuple[Form, ...]:
-        return (Form("primal", LeastSquares(self._pieces), (Term(self.penalty),), self.target.shape),)
+        m, n = (self.theta if self.a is None else self.a).shape
+        return (Form("primal", LeastSquares(self._pieces, m >= n), (Term(self.penalty),), self.target.shape),)
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp

@@ -22,8 +22,8 @@ from array_api_compat import array_namespace
 
 from problems._arrays import local
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
+from problems.fixed import Fixed
 from problems.forms import Form, LeastSquares, Splitting, Term
-from problems.parametrisations import Fixed
 from problems.penalties import L21
 
 if TYPE_CHECKING:

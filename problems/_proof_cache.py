@@ -14,7 +14,24 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from problems import _active, _balls, _basis, _box_dual, _cache, _certificate, _chain, _chain_proof, _edge, _kkt, _proof
+from problems import (
+    _active,
+    _balls,
+    _basis,
+    _box_dual,
+    _cache,
+    _certificate,
+    _chain,
+    _chain_proof,
+    _edge,
+    _filter_dual,
+    _filter_proof,
+    _graph,
+    _graph_proof,
+    _kkt,
+    _large,
+    _proof,
+)
 from problems._certificate import Certificate
 from problems.base import Array
 from problems.parametrisations import Parametrisation, Sparse, Weighted
@@ -22,8 +39,11 @@ from problems.parametrisations import Parametrisation, Sparse, Weighted
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
-PROVER = (_active, _balls, _basis, _box_dual, _certificate, _chain, _chain_proof, _edge, _kkt, _proof)
-LARGEST = 2**16  # entries of K(theta): a larger sparse one is not proven by dense algebra
+PROVER = (
+    *(_active, _balls, _basis, _box_dual, _certificate, _chain, _chain_proof, _edge, _filter_dual, _filter_proof),
+    *(_graph, _graph_proof, _kkt, _large, _proof),
+)
+LARGEST = 2**16  # entries of K(theta): a larger sparse or matrix-free one is not proven by dense algebra
 
 
 def certified(problem: AnalysisL1) -> Certificate:
@@ -32,9 +52,7 @@ def certified(problem: AnalysisL1) -> Certificate:
     stored = _read(path) if path else None
     if stored is not None:
         return stored
-    w = problem.parametrisation.sparse(problem.theta)
-    large = w is not None and w.shape[0] * w.shape[1] > LARGEST
-    certificate = (_chain_proof if large else _certificate).certify(problem)
+    certificate = (_large.prover(problem, problem.theta, LARGEST) or _certificate).certify(problem)
     if path:
         _write(path, certificate)
     return certificate

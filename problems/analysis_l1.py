@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems import _analysis_reference, _box_dual
+from problems import _analysis_reference, _box_dual, _large
 from problems._arrays import local
 from problems.base import (
     Array,
@@ -20,25 +21,24 @@ from problems.base import (
     Problem,
     Reference,
 )
+from problems.drawing import SPARSE_THETAS, THETAS
 from problems.ensembles import Ensemble
 from problems.forms import Distance, Dual, Form, Splitting, Term
-from problems.operators import FIXED_OPERATORS, OPERATORS
-from problems.parametrisations import Dense, Parametrisation, Sparse, Weighted
+from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
+from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
 from problems.penalties import L1, Box
 from problems.signals import SIGNALS
 
-THETAS = ("dense", "row-weights", "weight")
-LARGEST = 2**20  # entries of a sparse K(theta) that is solved by dense algebra
-SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
+LARGEST = 2**20  # entries of a sparse or matrix-free K(theta) that is solved by dense algebra
 
 
 @dataclass(frozen=True, eq=False)
 class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     """x*(theta) = argmin_x 1/2 |x - y|^2 + beta |K(theta) x|_1 and L = loss_scale * mean over the batch of 1/2 |x* - target|^2.
 
-    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`; y and
-    target: (n,) or (batch, n);
-    beta > 0. All float64 and finite. Raises ValueError naming the argument, what was expected and what was got.
+    theta: (k, n) for K = theta (the default), () or (k,) log-weights for `Weighted(W)`, (nnz,) values for `Sparse(W)`,
+    (filters, size, size) taps for `Filters(side)`; y and target: (n,) or (batch, n); beta > 0. All float64 and finite.
+    Raises ValueError naming the argument, what was expected and what was got.
     Source: Ghosh, McCann and Ravishankar (2022), eq. (3).
     """
 
@@ -81,24 +81,22 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
         """
         from problems.drawing import draw
 
-        if theta not in THETAS + SPARSE_THETAS:
-            raise ValueError(f"theta must be one of {', '.join(THETAS + SPARSE_THETAS)}, got {theta!r}")
-        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta, theta in SPARSE_THETAS)
+        w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta, theta)
         if theta == "dense":
             return cls(w, y, target, beta)
         if theta == "sparse":
             return cls(w.data, y, target, beta, parametrisation=Sparse(w))
+        if theta == "taps":
+            return cls(w, y, target, beta, parametrisation=Filters(math.isqrt(n)))
         weights = np.zeros(w.shape[0]) if theta.endswith("row-weights") else np.zeros(())
         return cls(weights, y, target, beta, parametrisation=Weighted(w))
 
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        rows = self.parametrisation.sparse(theta)
-        if rows is not None and rows.shape[0] * rows.shape[1] > LARGEST:
-            from problems import _chain_proof
-
-            return _chain_proof.solve(self, theta)
+        large = _large.prover(self, theta, LARGEST)
+        if large is not None:
+            return np.asarray(large.solve(self, theta))
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
             return _box_dual.solve(w, self.y, self.beta).x
@@ -112,8 +110,12 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
         return self._scale * (x - self.target), np.zeros_like(theta)
 
     def evaluate(self, x: Array, theta: Array) -> tuple[float, Array, Array | float]:
-        g = self._scale * (x - self.target)
-        return 0.5 / self._scale * float(np.vdot(g, g)), g, 0.0
+        g, scale = x - self.target, self._scale
+        flat = g.reshape(-1)
+        value = 0.5 * scale * float(flat.dot(flat))
+        if scale != 1.0:
+            g *= scale
+        return value, g, 0.0
 
     def reference(self) -> Reference:
         return _analysis_reference.reference(self)
@@ -188,14 +190,21 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
             penalty = parameter @ cp.abs(w @ x) if self.theta.ndim else parameter * cp.norm1(w @ x)
             maps = (lambda theta: array_namespace(theta).exp(theta), lambda theta, cotangent: np.exp(theta) * cotangent)
         else:
-            parameter = cp.Parameter(self.theta.shape)
+            taps = isinstance(self.parametrisation, Filters)
+            parameter = cp.Parameter((len(self.theta), self.theta[0].size) if taps else self.theta.shape)
             penalty = cp.norm1(self._conic_rows(parameter, x))
-            maps = (lambda theta: theta, lambda theta, cotangent: cotangent)
+            maps = (
+                lambda theta: array_namespace(theta).reshape(theta, parameter.shape),
+                lambda theta, cotangent: cotangent.reshape(theta.shape),
+            )
         lower_level = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(x - y) + self.beta * penalty))
         return ConicModel(lower_level, parameter, (y,), x, (self.y,), *maps)
 
     def _conic_rows(self, parameter: Any, x: Any) -> Any:
-        """K x in CVXPY; on the pattern of a sparse W, K x = R (theta * C x) with fixed R and C."""
+        """K x in CVXPY; on the pattern of a sparse W, K x = R (theta * C x) with fixed R and C, of filters taps X^T."""
+        if isinstance(self.parametrisation, Filters):
+            patches = self.parametrisation.patches(self.theta).T
+            return parameter @ x[patches.ravel()].reshape(patches.shape, order="C")
         if not isinstance(self.parametrisation, Sparse):
             return parameter @ x
         import cvxpy as cp
@@ -223,8 +232,9 @@ ENSEMBLE = Ensemble(
     draw=AnalysisL1.draw,
     citation="Ghosh, McCann and Ravishankar (2022)",
     formula="1/2 |x - y|^2 + beta |W x|_1",
-    thetas=THETAS + SPARSE_THETAS,
-    operators=("tv", *(name for name in (OPERATORS | FIXED_OPERATORS) if name != "tv")),
+    thetas=(*THETAS, *SPARSE_THETAS, "taps"),
+    operators=("tv", *(name for name in (OPERATORS | FIXED_OPERATORS | IMAGE_OPERATORS) if name != "tv")),
+    partners={"taps": {"operator": "dct-filters", "signal": "image-patches"}},
     signals=tuple(SIGNALS),
     noise=True,
     batches=True,

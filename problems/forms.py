@@ -41,6 +41,11 @@ class Smooth(ABC):
         """mu >= 0 such that f - mu/2 |.|^2 is convex, theta in NumPy."""
         return 0.0
 
+    @property
+    def strongly_convex(self) -> bool:
+        """Whether `convexity` is positive, as far as the shapes tell: what algorithms ask before they see theta."""
+        return False
+
 
 class Quadratic(Smooth):
     """f(v; theta) = 1/2 <v, H(theta) v> - <q(theta), v> + constant."""
@@ -81,12 +86,20 @@ class Distance(Quadratic):
     def convexity(self, theta: Array) -> float:
         return 1.0
 
+    @property
+    def strongly_convex(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class LeastSquares(Quadratic):
-    """f(v; theta) = 1/2 |A v - y|^2 with (A, y) = data(theta): A (m, n), y (m,) or (batch, m); see `fixed`."""
+    """f(v; theta) = 1/2 |A v - y|^2 with (A, y) = data(theta): A (m, n), y (m,) or (batch, m); see `fixed`.
+
+    tall: whether m >= n, so that f is strongly convex at a generic A.
+    """
 
     data: Callable[[Any], tuple[Any, Any]]
+    tall: bool = False
 
     def value(self, theta: Any) -> Function:
         a, y = self.data(theta)
@@ -108,8 +121,11 @@ class LeastSquares(Quadratic):
         return float(np.linalg.norm(self.data(theta)[0], 2) ** 2)
 
     def convexity(self, theta: Array) -> float:
-        a = self.data(theta)[0]
-        return float(np.linalg.norm(a, -2) ** 2) if a.shape[0] >= a.shape[1] else 0.0
+        return float(np.linalg.norm(self.data(theta)[0], -2) ** 2) if self.tall else 0.0
+
+    @property
+    def strongly_convex(self) -> bool:
+        return self.tall
 
 
 def fixed(a: Any, y: Any) -> Callable[[Any], tuple[Any, Any]]:

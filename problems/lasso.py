@@ -83,7 +83,9 @@ class Lasso(Problem, Splitting, ConicProgram):
     # Structure that methods ask for
 
     def forms(self) -> tuple[Form, ...]:
-        return (Form("primal", LeastSquares(fixed(self.a, self.y)), (Term(L1(), None, _weights),), self.a.shape[1:]),)
+        m, n = self.a.shape
+        smooth = LeastSquares(fixed(self.a, self.y), m >= n)
+        return (Form("primal", smooth, (Term(L1(), None, _weights),), (n,)),)
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp

@@ -24,7 +24,8 @@ class Logistic(Problem, Conditioned, Splitting):
     """x*(theta) = argmin over X of sum_i [lse(X^T a_i) - y_i^T X^T a_i] + 1/2 sum_fc exp(theta_c) X_fc^2.
 
     lse(t) = log sum exp t. x is X (features, classes) flattened, (n,); theta: log-weights, (classes,) one a class, or (n,) one
-    a coefficient. A (m, f), Y (m, classes) of 0 and 1. L: the mean cross entropy on held-out images (A', Y'). Source: Pedregosa (2016), section 5.
+    a coefficient. A (m, f), Y (m, classes) of 0 and 1. L: the mean cross entropy on held-out
+    images (A', Y'). Source: Pedregosa (2016), section 5.
     """
 
     theta: Array
@@ -138,7 +139,8 @@ class Logistic(Problem, Conditioned, Splitting):
     def constants(self, theta: Array) -> Constants:
         """Of lse(u): its Hessian is a covariance under the softmax, |v|^2/2 at most (a variable within sqrt(2) |v|), and the
         third derivative in v, w, w a covariance of v with a square, at most sqrt(2) |v| |w|^2 / 2. With u = X^T a_i, summed
-        over i: Phi_xx changes by |A|^2 max |a_i| / sqrt(2). Phi_xtheta is exp(theta) X in disjoint places: slope max exp(theta).
+        over i: Phi_xx changes by |A|^2 max |a_i| / sqrt(2). Phi_xtheta is exp(theta) X in disjoint places, so its slope is
+        max exp(theta).
         """
         size = float(np.linalg.norm(self.a, 2) ** 2)
         low, high = float(np.exp(theta).min()), float(np.exp(theta).max())

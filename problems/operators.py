@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 SCALE = 0.1  # of "scaled-identity"
+FILTER = 5  # pixels along a side of "dct-filters"
 
 
 def identity(n: int, rng: np.random.Generator) -> Array:
@@ -136,4 +138,42 @@ SPARSE_OPERATORS: dict[str, Callable[[int, np.random.Generator], csr_array]] = {
     "tv": lambda n, rng: _banded(n, (-1.0, 1.0)),
     "circular-tv": lambda n, rng: _circular_tv(n),
     "second-differences": lambda n, rng: _banded(n, (1.0, -2.0, 1.0)),
+}
+
+
+def tv_2d(n: int) -> csr_array:
+    """Anisotropic total variation of an image of n = side^2 pixels: differences along rows, then along columns of pixels.
+
+    Shape (2 side (side - 1), n); a flat block of 2 x 2 pixels makes its four rows dependent.
+    """
+    from scipy.sparse import csr_array
+
+    side = image_side(n)
+    pixels = np.arange(n).reshape(side, side)
+    tails = np.concatenate([pixels[:, :-1].ravel(), pixels[:-1].ravel()])
+    heads = np.concatenate([pixels[:, 1:].ravel(), pixels[1:].ravel()])
+    k = len(tails)
+    columns = np.stack((tails, heads), axis=1).ravel()
+    return csr_array((np.tile((-1.0, 1.0), k), columns, 2 * np.arange(k + 1)), (k, n))
+
+
+def dct_filters(n: int) -> Array:
+    """The taps of 24 filters of 5 x 5: the two-dimensional DCT-II without its constant, of unit norm, shape (24, 5, 5)."""
+    if image_side(n) < FILTER:
+        raise ValueError(f"dct-filters need images of at least {FILTER} x {FILTER} pixels, got n = {n}")
+    basis = dct(FILTER, np.random.default_rng(0))
+    return np.einsum("ai,bj->abij", basis, basis).reshape(-1, FILTER, FILTER)[1:]
+
+
+def image_side(n: int) -> int:
+    """sqrt(n); ValueError where n is no square."""
+    side = math.isqrt(n)
+    if side * side != n:
+        raise ValueError(f"an image has a square n such as 64, 256 or 262144, got n = {n}")
+    return side
+
+
+IMAGE_OPERATORS: dict[str, Callable[[int, np.random.Generator], Any]] = {
+    "tv-2d": lambda n, rng: tv_2d(n),  # scipy.sparse
+    "dct-filters": lambda n, rng: dct_filters(n),  # taps
 }

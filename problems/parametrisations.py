@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,33 +86,6 @@ class Dense(Parametrisation):
         if theta.ndim != 2 or theta.shape[1] != n:
             hint = "; pass theta.T" if theta.ndim == 2 and theta.shape[0] == n else ""
             raise ValueError(f"theta must have shape (k, n) with n = {n} as y has, got {theta.shape}{hint}")
-
-
-@dataclass(frozen=True, eq=False)
-class Fixed(Parametrisation):
-    """K = W (k, n) whatever theta is."""
-
-    w: Array
-    keeps_rank = True
-
-    def rows_of(self, theta: Any) -> int:
-        return int(self.w.shape[0])
-
-    def apply(self, theta: Any, x: Any) -> Any:
-        return x @ local(theta, self.w)[1].T
-
-    def adjoint(self, theta: Any, z: Any) -> Any:
-        return z @ local(theta, self.w)[1]
-
-    def matrix(self, theta: Any) -> Any:
-        return local(theta, self.w)[1]
-
-    def pullback(self, theta: Array, z: Array, v: Array) -> Array:
-        return np.zeros_like(theta)
-
-    def check(self, theta: Array, n: int) -> None:
-        if self.w.shape[1] != n:
-            raise ValueError(f"W must have shape (k, n) with n = {n}, got {self.w.shape}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,3 +232,80 @@ class Weighted(Parametrisation):
             raise ValueError(f"W must have shape (k, n) with n = {n} as y has, got {self.w.shape}")
         if theta.shape not in ((), (self.w.shape[0],)):
             raise ValueError(f"theta (log-weights) must have shape () or ({self.w.shape[0]},), got {theta.shape}")
+
+
+@dataclass(frozen=True)
+class Filters(Parametrisation):
+    """theta = the taps of square filters on a circular image of side x side pixels, (filters, size, size), never a matrix.
+
+    Row p filters + f of K: (K x)_{p,f} = sum_ab taps_fab x_{p + (a, b)}, so K x = X taps^T with the patches X (n, size^2) of x.
+    """
+
+    side: int
+    keeps_rank = False  # taps can break a dependence: a flat patch is none for filters whose mean is not zero
+
+    def rows_of(self, theta: Any) -> int:
+        return int(theta.shape[0]) * self.side**2
+
+    def patches(self, theta: Array) -> Array:
+        """The pixels under a filter at every pixel, (n, size^2)."""
+        return _patches(self.side, theta.shape[-1])[0]
+
+    def apply(self, theta: Any, x: Any) -> Any:
+        taps = _flat(theta)
+        xp, index = local(theta, self.patches(theta))
+        values = xp.reshape(xp.take(x, xp.reshape(index, (-1,)), axis=-1), (*x.shape[:-1], *index.shape))
+        return xp.reshape(values @ taps.T, (*x.shape[:-1], -1))
+
+    def adjoint(self, theta: Any, z: Any) -> Any:
+        taps = _flat(theta)
+        xp, index = local(theta, _patches(self.side, theta.shape[-1])[1])
+        values = xp.reshape(z, (*z.shape[:-1], -1, taps.shape[0])) @ taps
+        values = xp.reshape(values, (*z.shape[:-1], -1))
+        return xp.sum(xp.reshape(xp.take(values, xp.reshape(index, (-1,)), axis=-1), (*z.shape[:-1], *index.shape)), axis=-1)
+
+    def matrix(self, theta: Any) -> Any:
+        xp, n = array_namespace(theta), self.side**2
+        if theta.shape[0] * n * n > DENSE:
+            k = theta.shape[0] * n
+            raise MemoryError(f"K of shape ({k}, {n}) must stay matrix-free: dense, it would take {8e-9 * k * n:.3g} GB")
+        return self.apply(theta, xp.eye(n, dtype=theta.dtype, device=device(theta))).T
+
+    def rows(self, theta: Array, chosen: Array) -> csr_array:
+        """Some rows of K as a scipy.sparse array."""
+        from scipy.sparse import csr_array
+
+        filters, size = len(theta), theta.shape[-1] ** 2
+        values, columns = theta.reshape(filters, size)[chosen % filters], self.patches(theta)[chosen // filters]
+        return csr_array((values.ravel(), columns.ravel(), np.arange(len(chosen) + 1) * size), (len(chosen), self.side**2))
+
+    def square_norm(self, theta: Array) -> float:
+        transfer = np.fft.rfft2(theta, (self.side, self.side))
+        return float((np.abs(transfer) ** 2).sum(axis=0).max())
+
+    def pullback(self, theta: Array, z: Array, v: Array) -> Array:
+        duals, patches = z.reshape(-1, len(theta)), v[..., self.patches(theta)].reshape(-1, theta.shape[-1] ** 2)
+        return np.asarray((duals.T @ patches).reshape(theta.shape))
+
+    def check(self, theta: Array, n: int) -> None:
+        if n != self.side**2:
+            raise ValueError(f"y must have n = {self.side**2} = {self.side} x {self.side} pixels, got n = {n}")
+        square = theta.ndim == 3 and theta.shape[1] == theta.shape[2]
+        if not (square and 0 not in theta.shape and theta.shape[-1] <= self.side):
+            raise ValueError(f"theta (taps) must have shape (filters, size, size) with size <= {self.side}, got {theta.shape}")
+
+
+def _flat(theta: Any) -> Any:
+    """The taps as (filters, size^2)."""
+    return array_namespace(theta).reshape(theta, (theta.shape[0], -1))
+
+
+@cache
+def _patches(side: int, size: int) -> tuple[Array, Array]:
+    """(pixel under tap t at p, (n, size^2); for every pixel the places in that array which hold it, (n, size^2))."""
+    near = (np.arange(side)[:, None] + np.arange(size)) % side
+    pixels = (near[:, None, :, None] * side + near[None, :, None, :]).reshape(side * side, size * size)
+    places = np.argsort(pixels, axis=None, kind="stable").reshape(side * side, size * size)
+    for array in (pixels, places):
+        array.flags.writeable = False
+    return pixels, places

@@ -89,10 +89,10 @@ class Ridge(Problem, Conditioned, Splitting, LinearSystem):
         return xp.concat([a, scales]), xp.concat([y, zeros])
 
     def forms(self) -> tuple[Form, ...]:
-        return (Form("primal", LeastSquares(self._data), (Term(Zero()),), self.a.shape[1:]),)
+        return (Form("primal", LeastSquares(self._data, tall=True), (Term(Zero()),), self.a.shape[1:]),)
 
     def objective(self, x: Any, theta: Any) -> Any:
-        return LeastSquares(self._data).value(theta)(x)
+        return LeastSquares(self._data, tall=True).value(theta)(x)
 
     def initial(self) -> Array:
         return np.zeros(self.a.shape[1])

@@ -54,11 +54,16 @@ def _grey_images() -> tuple[Array, ...]:
 
 
 def image_patches(count: int, n: int, rng: np.random.Generator) -> Array:
-    """Square patches of real photographs, vectorised by rows, peak 1; n must be a square; flat patches are drawn again."""
+    """Square patches of real photographs, vectorised by rows, peak 1; n must be a square; flat patches are drawn again.
+
+    A patch is taken from the images that are as large as it is, up to 512 x 512.
+    """
     side = math.isqrt(n)
     if side * side != n:
         raise ValueError(f"image-patches needs a square n such as 16, 36, 64, 144, got n = {n}")
-    images = _grey_images()
+    images = [image for image in _grey_images() if min(image.shape) >= side]
+    if not images:
+        raise ValueError(f"image-patches are at most 512 x 512, got n = {n} = {side} x {side}")
     x = np.empty((count, n))
     for row in x:
         while True:

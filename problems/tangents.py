@@ -16,8 +16,10 @@ def tangent(term: Term, theta: Array, v: Array, tolerance: float = 0.0) -> Manif
     (B'^T K B)^T curvature'(n) (B'^T K B). Where ker K_Z moves with theta, v moves with it, apart from all this.
     representative(u, theta) takes theta in place of the weight, smooth in both. `tolerance`: see `Penalty.manifold`.
     """
-    k = matrix_of(term, theta, len(v))
     inner = term.penalty.manifold(term.apply(theta, v), term.weight(theta), tolerance)
+    if term.operator is None:
+        return Manifold(inner.basis, lambda u, t: inner.representative(u, term.weight(t)), inner.bending)
+    k = matrix_of(term, theta, len(v))
     normal = _complement(inner.basis)
     across = k.T @ normal
     basis = _complement(across)

@@ -104,7 +104,7 @@ class TVValue(Problem, Splitting, ValueFunction):
 
     def forms(self) -> tuple[Form, ...]:
         rows = len(self.theta) - 2
-        return (Form("dual", LeastSquares(self._data), (Term(Box()),), (rows,), self._read, self._dual_solution),)
+        return (Form("dual", LeastSquares(self._data, tall=True), (Term(Box()),), (rows,), self._read, self._dual_solution),)
 
     def _dual_solution(self, theta: Array) -> Array:
         weight = float(np.exp(theta[0]))

@@ -24,6 +24,7 @@ class Drawing:
     title: str
     caption: str
     draw: Callable[[Study], Figure | str]
+    folded: bool = False  # a click away: what shows every method by itself
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,18 @@ class Drawn:
     png: str = ""  # relative to the folder of the report
     svg: str = ""  # as a data URI, for a page that loads nothing
     missing: str = ""
+    folded: bool = False
 
 
 FRONT = (
+    "Each curve is a family: the best that any setting of any of its members does, the marker says which member. Medians "
+    "over seeds. Errors below the radius of the reference, or below 1e-16, stand at that floor. The grey band is the Pareto "
+    "front: no other setting is both faster and more accurate. Lower left is better. Methods and settings that returned no "
+    "judged answer are absent here and listed under Failures."
+)
+MEMBERS = (
     "Each curve is one method over its knob; a lone marker is a method without a knob, one whose knob was not swept here, "
-    "or the default of a library that does not tell its value. Medians over seeds. Errors below the radius of the "
-    "reference, or below 1e-16, stand at that floor. The grey band is the Pareto front: no other setting is both faster "
-    "and more accurate. Lower left is better. Methods and settings that returned no judged answer are absent here and "
-    "listed under Failures."
+    "or the default of a library that does not tell its value. Grey: the methods of the other families, and the Pareto front."
 )
 SWEEP = (
     "Medians over operators and seeds, shade: their whole range. Grey: the methods of the other families. A curve that "
@@ -51,14 +56,15 @@ SWEEP = (
 )
 HEAT = "Medians over operators and seeds. Hatched: planned, but not answered or not judged."
 PROFILE = (
-    "Share of blocks on which a method at the settings of the headline reached the error within tau times the time of "
-    "the fastest method that did. Failures, refusals and larger errors count as infinitely slow, so a curve need not "
-    "reach 1; one at 0 never got there. Ranks behind the first depend on who else is in the comparison."
+    "Share of blocks on which a family (a click away: a method) at the settings of the headline reached the error within tau "
+    "times the time of the fastest method that did; a family is as good as its best member on that block. Failures, refusals "
+    "and larger errors count as infinitely slow, so a curve need not reach 1; one at 0 never got there. Ranks behind the "
+    "first depend on who else is in the comparison."
 )
 
 DRAWINGS = (
     Drawing("work-precision", "front", "Work-precision diagram", FRONT, fronts.overview),
-    Drawing("work-precision-family", "front", "Work-precision by family, first instance", FRONT, fronts.by_family),
+    Drawing("work-precision-family", "front", "Work-precision by family, first instance", MEMBERS, fronts.by_family),
     Drawing(
         "memory-precision", "front", "Memory-precision diagram", FRONT, partial(fronts.overview, column="peak_bytes")
     ),
@@ -70,9 +76,10 @@ DRAWINGS = (
     ),
     Drawing("error-sigma", "level", "Error over sigma", SWEEP, partial(sweeps.over, axis="sigma", column="error")),
     Drawing("time-sigma", "level", "Time over sigma", SWEEP, partial(sweeps.over, axis="sigma", column="seconds")),
-    Drawing("grid-time", "grid", "Time over n and sigma", HEAT, partial(sweeps.heat, column="seconds")),
-    Drawing("grid-error", "grid", "Error over n and sigma", HEAT, partial(sweeps.heat, column="error")),
+    Drawing("grid-time", "grid", "Time over n and sigma", HEAT, partial(sweeps.heat, column="seconds"), True),
+    Drawing("grid-error", "grid", "Error over n and sigma", HEAT, partial(sweeps.heat, column="error"), True),
     Drawing("profile", "profile", "Time to reach an error, relative to the best", PROFILE, fronts.profiles),
+    Drawing("profile-family", "profile", "The same by family", "", fronts.member_profiles, folded=True),
 )  # fmt: skip
 
 
@@ -95,4 +102,4 @@ def _saved(drawing: Drawing, figure: Figure, folder: Path) -> Drawn:
     figure.set_layout_engine("none")  # laid out by now; once more would double the time
     figure.savefig(svg, metadata={"Date": None, "Creator": None})
     uri = "data:image/svg+xml;base64," + base64.b64encode(svg.read_bytes()).decode()
-    return Drawn(drawing.section, drawing.title, drawing.caption, f"{folder.name}/{png.name}", uri)
+    return Drawn(drawing.section, drawing.title, drawing.caption, f"{folder.name}/{png.name}", uri, folded=drawing.folded)

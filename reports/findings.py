@@ -22,7 +22,15 @@ def summary(study: Study) -> str:
 
 def findings(study: Study) -> list[str]:
     """Sentences, the most important first; what cannot be said from the rows is not said, except that it cannot."""
-    made = [_fastest(study), _largest(study), _silent(study), _absent(study), _unproven(study), _unsteady(study)]
+    made = [
+        _fastest(study),
+        _largest(study),
+        _silent(study),
+        _biased(study),
+        _absent(study),
+        _unproven(study),
+        _unsteady(study),
+    ]
     return [sentence for sentence in made if sentence]
 
 
@@ -76,6 +84,7 @@ def _silent(study: Study) -> str:
         return ""
     broken = (claimed.verified == False).fillna(False)  # noqa: E712
     wrong = claimed[(broken | (claimed.error > WRONG)) & (claimed.note == "")]
+    wrong = wrong[~_by_design(study, wrong)]
     if wrong.empty:
         checked = text.plural(len(claimed), "claim")
         return f"No claim of convergence came with an error above the promise or {WRONG:g} ({checked} checked)."
@@ -84,6 +93,24 @@ def _silent(study: Study) -> str:
     return (
         f"Silently wrong: {len(wrong)} of {len(claimed)} cells that claim convergence, without a note, have an error above "
         f"the method's own promise or above {WRONG:g}: {named}. A tight setting, where one was measured, has a line of its own."
+    )
+
+
+def _by_design(study: Study, rows: pd.DataFrame) -> pd.Series:
+    """Rows of methods that say why they are off, and that broke no promise, for they made none."""
+    biased = {label for label, about in study.methods.items() if about.get("biased")}
+    return rows.label.isin(biased) & rows.verified.isna()
+
+
+def _biased(study: Study) -> str:
+    rows = study.headline[study.headline.status.isin(ANSWERED) & study.headline.judged]
+    rows = rows[_by_design(study, rows) & (rows.error > WRONG)]
+    if rows.empty:
+        return ""
+    worst = rows.groupby("label").error.max()
+    named = text.listed(f"{label} (up to {error:.1e})" for label, error in worst.items())
+    return (
+        f"Biased by design, with errors above {WRONG:g} in {text.plural(len(rows), 'cell')}: {named}; a knob lowers the bias."
     )
 
 

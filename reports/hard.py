@@ -10,12 +10,14 @@ from reports.text import Cell, Table
 from results import Run
 
 TITLE = "What each method returns where it is hard"
-_ORDER = {"right": 0.0, "refused": 1.0, "flagged": 2.0, "silent": 3.0}
+WIDTH = 11  # methods a table
+_ORDER = {"right": 0.0, "refused": 1.0, "biased": 1.5, "flagged": 2.0, "silent": 3.0}
 NOTE = (
     "gradient, zero: the relative (zero: absolute) error; right: within the method's own promise, or within 1e-2 where it "
     "promises nothing. kink: no gradient exists, and right is who says so; |g|, the norm of what was returned, stands in "
     "bars. flagged: wrong, but the method raised, set a note or reported that it did not converge; silent: wrong without a "
-    "word; refused: it does not take the instance. *: a known fault of a library, listed below. !: the check failed."
+    "word; biased: the same of a method that promises nothing and is off by design; refused: it does not take the instance. "
+    "*: a known fault of a library, listed below. !: the check failed."
 )
 
 
@@ -25,12 +27,16 @@ def sections(runs: Sequence[Run]) -> list[tuple[Table, ...]]:
 
 
 def tables(checks: Mapping[str, Any]) -> tuple[Table, ...]:
-    return outcomes(checks), reasons(checks), faults(checks)
+    return *(outcomes(checks, labels) for labels in _parts(checks)), reasons(checks), faults(checks)
 
 
-def outcomes(checks: Mapping[str, Any]) -> Table:
+def _parts(checks: Mapping[str, Any]) -> list[list[str]]:
+    """The methods, a table's width at a time."""
+    return [checks["methods"][start : start + WIDTH] for start in range(0, len(checks["methods"]), WIDTH)]
+
+
+def outcomes(checks: Mapping[str, Any], labels: Sequence[str]) -> Table:
     """Traps by methods."""
-    labels = checks["methods"]
     lines = [[row["trap"], row["expectation"], *(_cell(row["cells"][label]) for label in labels)] for row in checks["rows"]]
     return text.table("Traps", ("trap", "right answer", *labels), lines, f"{NOTE} {_versions(checks)}")
 
@@ -65,17 +71,24 @@ def faults(checks: Mapping[str, Any]) -> Table:
 
 
 def plain(checks: Mapping[str, Any]) -> str:
-    """The first table in columns, a number for each method, so that it fits a terminal."""
-    labels = checks["methods"]
-    table = outcomes(checks)
+    """The tables of outcomes in columns, a number for each method, so that they fit a terminal."""
+    return "\n\n".join(
+        [TITLE, *(_columns(outcomes(checks, labels), labels) for labels in _parts(checks)), f"{NOTE} {_versions(checks)}"]
+    )
+
+
+def _columns(table: Table, labels: Sequence[str]) -> str:
     names = [*table.columns[:2], *(f"({number})" for number in range(1, len(labels) + 1))]
     lines = [names, *([cell.text for cell in row] for row in table.rows)]
     widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
     body = ["  ".join(value.ljust(width) for value, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     legend = [f"({number}) {label}" for number, label in enumerate(labels, 1)]
-    return "\n".join([TITLE, "", *body, "", *legend, "", table.note])
+    return "\n".join([*body, "", *legend])
 
 
 def _versions(checks: Mapping[str, Any]) -> str:
-    shown = ("numpy", "torch", "cvxpy", "cvxpylayers", "diffcp", "scs", "daqp")
+    shown = (
+        *("numpy", "torch", "jax", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "moreau", "daqp"),
+        *("optimistix", "jaxopt", "qpax", "proxsuite", "osqp", "torchopt"),
+    )
     return "Versions: " + ", ".join(f"{name} {checks['versions'].get(name, 'absent')}" for name in shown) + "."

@@ -32,6 +32,7 @@ def exponents(study: Study, axis: str = "n") -> Table:
     lines = [
         [
             label,
+            study.family(label),
             *(text.interval(fits[column].get(label, Estimate())) for column in frames),
             _range(frames["seconds"], label, axis),
             _end(frames["seconds"], label, axis),
@@ -39,7 +40,7 @@ def exponents(study: Study, axis: str = "n") -> Table:
         for label in study.labels
         if any(label in fit for fit in fits.values())
     ]
-    columns = ("method", "time [95 % CI]", "memory [95 % CI]", f"{axis} of the fit", "ends")
+    columns = ("method", "family", "time [95 % CI]", "memory [95 % CI]", f"{axis} of the fit", "ends")
     title = "Scaling exponents in n" if axis == "n" else f"Scaling exponents in the {axis}"
     return text.table(title, columns, lines, NOTE.format(axis=axis))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import failures, hard, laws, operators, speed, tables
+from reports import costs, failures, hard, large, laws, operators, speed, tables
 from reports.figures import Drawn, draw_all
 from reports.findings import findings, summary
 from reports.select import Study, load
@@ -71,9 +71,11 @@ def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> 
         Section("profile", "Performance profiles"),
         Section("ratios", "Ratios", "", (tables.ratios(study),)),
         *(Section("speed", speed.TITLE, "", found) for found in speed.sections(study)),
+        *(Section("large", large.TITLE, "", found) for found in large.sections(study)),
         *(Section("hard", hard.TITLE, "", found) for found in hard.sections(runs)),
         Section("failures", "Failures", "", (failures.statuses(study), failures.reasons(study), failures.unjudged(study))),
         Section("noise", "Noise of the machine", "", (failures.noise(study),)),
+        *(Section("cost", costs.TITLE, "", found) for found in costs.sections(study, runs)),
         Section("methods", "Methods", "", (failures.catalogue(study),)),
     )
     return [

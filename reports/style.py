@@ -19,11 +19,15 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 OTHERS = "0.85"  # the methods of the other families behind a panel
 LIGHT, DARK = 0.64, 0.34  # lightness of the first and last member of a family
-HUES = ("#0173b2", "#8b5fd6", "#029e73", "#de8f05", "#c8373a", "#8c7a5b", "#555555", "#a0008a", "#7a8b00")
+# A hue for each of FAMILIES, then one for each other family of the run in the order of their names.
+HUES = (
+    "#0173b2", "#8b5fd6", "#029e73", "#de8f05", "#c8373a", "#8c7a5b", "#555555", "#a0008a",
+    "#0fb5c9", "#8a8f3c", "#d65a9c", "#7a3b12", "#4f7f3a", "#2b2f9e", "#e2714a", "#6d8fae",
+)  # fmt: skip
 
 
 class Style(NamedTuple):
-    color: tuple[float, float, float]
+    color: Any
     marker: str
     dash: Any
 
@@ -36,7 +40,7 @@ def styles(study: Study) -> dict[str, Style]:
     looks: dict[str, Style] = {}
     for family in families(study):
         for place, label in enumerate(members := _members(study, family)):
-            looks[label] = _style(family, place, len(members))
+            looks[label] = _style(hue(study, family), place, len(members))
     method = dict(zip(study.frame.label, study.frame.method, strict=True))
     # A ladder of a method at other fixed knobs, not in the headline: the look of the method, finely dotted.
     first = {method[label]: look._replace(dash=(0, (1, 2))) for label, look in reversed(looks.items())}
@@ -52,8 +56,14 @@ def _members(study: Study, family: str) -> list[str]:
     return [label for label in study.labels if study.family(label) == family]
 
 
-def _style(family: str, place: int, size: int) -> Style:
-    base = HUES[FAMILIES.index(family) if family in FAMILIES else -1 - len(family) % 2]
+def hue(study: Study, family: str) -> str:
+    """The colour of a family, the same in every figure of the study."""
+    others = [one for one in families(study) if one not in FAMILIES]
+    place = FAMILIES.index(family) if family in FAMILIES else len(FAMILIES) + (others.index(family) if family in others else 0)
+    return HUES[place % len(HUES)]
+
+
+def _style(base: str, place: int, size: int) -> Style:
     lightness = (LIGHT + DARK) / 2 if size == 1 else LIGHT + (DARK - LIGHT) * place / (size - 1)
     color = sns.set_hls_values(base, l=lightness)
     return Style(color, MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
@@ -87,19 +97,20 @@ def handle(label: str, look: Style) -> Line2D:
 
 
 def legend(figure: Figure, study: Study, labels: Iterable[str], extra: Sequence[Line2D] = ()) -> None:
-    """All methods grouped by family, beside the axes so that it covers no data."""
+    """A line in the colour of each family that has one of the labels, their markers below it; covers no data."""
     looks, shown = styles(study), set(labels)
     handles: list[Line2D] = list(extra)
     for family in families(study):
         members = [label for label in _members(study, family) if label in shown]
         members += sorted(label for label in shown - set(study.labels) if study.family(label) == family)
         if members:
-            handles.append(Line2D([], [], linestyle="none", label=f"$\\bf{{{_bold(family)}}}$"))
-            handles += [handle(label, looks[label]) for label in members]
+            color = hue(study, family)
+            handles.append(Line2D([], [], color=color, lw=2, label=f"$\\bf{{{_bold(family)}}}$"))
+            handles += [handle(label, Style(color, looks[label].marker, "none")) for label in members]
     # Constrained layout widens for a legend but does not heighten: the last names would be cut off.
     figure.set_figheight(max(figure.get_figheight(), 0.19 * len(handles) + 0.3))
     figure.legend(handles=handles, loc="outside right upper", frameon=False, handlelength=3.2)
 
 
 def _bold(text: str) -> str:
-    return text.replace(" ", "\\ ").replace("+", "{+}")
+    return text.replace(" ", "\\ ").replace("+", "{+}").replace("-", "{-}")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports import statistics, text
-from reports.select import INSTANCE, REFERENCE_METHOD, ROUND_OFF, Study, instances, ladders, situation
+from reports.select import INSTANCE, REFERENCE_METHOD, ROUND_OFF, Study, family_rank, instances, ladders, situation
 from reports.statistics import Estimate
 from reports.text import Cell, Table
 
@@ -96,7 +96,10 @@ def reach(study: Study) -> Table:
     lines = [
         [where, str(line), *(_cost(settings, target) for target in TARGETS)]
         for where, frame in instances(_judgeable(ladders(study)))
-        for line, settings in ((line, _by_label(rows)) for line, rows in frame.groupby("line"))
+        for line, settings in sorted(
+            ((str(line), _by_label(rows)) for line, rows in frame.groupby("line")),
+            key=lambda found: (family_rank(study.family(found[0])), found[0]),
+        )
     ]
     columns = ("instance", "method", *(f"ms to {target:.0e}" for target in TARGETS))
     note = (
@@ -147,9 +150,10 @@ def ratios(study: Study) -> Table:
     """Every headline label against the yardstick."""
     to = yardstick(study)
     lines = [_ratio_row(study, label, to) for label in study.labels if label != to]
-    lines.sort(key=lambda line: line[1].order)
+    lines.sort(key=lambda line: line[2].order)
     columns = (
         "method",
+        "family",
         f"time / {to or 'none'} [95 % CI]",
         "faster",
         "undecided",
@@ -174,6 +178,7 @@ def _ratio_row(study: Study, label: str, to: str) -> list[Cell]:
     counts = (faster, len(both) - faster - slower, slower, len(both))
     return [
         Cell(label, label),
+        Cell(study.family(label), study.family(label)),
         text.interval(statistics.paired_ratio(both.samples_to.tolist(), both.samples.tolist())),
         *(Cell(str(count), count) for count in counts),
         text.number(errors[0] / errors[1] if errors[1] else math.nan, 2),

@@ -91,6 +91,7 @@ class Measured:
     cosine: float = NAN
     sign_agreement: float = NAN  # share of entries whose sign is right
     error_paper: float = NAN  # |g - D| / |D| against central differences D, the papers' metric; where the block has them
+    error_bound: float = NAN  # what the method itself bounds its relative error by
     error_x: float = NAN  # |x - x*| / |x*|
     misread_rows: float = NAN  # rows whose sign a pattern-based method took for another than it is
     iterations: float = NAN

@@ -1,4 +1,4 @@
-"""Bytes on disk: a run is a folder with its plan, its environment, its methods and one JSON line a finished cell."""
+"""Bytes on disk: a run is a folder with its plan, environment and methods, a JSON line a finished cell, and what it cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: plan.json (cells, settings), environment.json, methods.json, records.jsonl, and its compaction."""
+    """A run folder: plan.json (cells, settings), environment.json, methods.json, records.jsonl, its compaction, costs.jsonl."""
 
     path: Path
 
@@ -105,22 +105,20 @@ class Run:
 
     def append(self, results: Iterable[tuple[str, Planned, Measured]]) -> None:
         """Write the lines of one finished block together and wait until they are on the disk."""
-        lines = [json.dumps(row(self.name, key, planned, measured)) + "\n" for key, planned, measured in results]
-        path = self.path / "records.jsonl"
-        with path.open("r+b") as file:
-            file.seek(_whole_lines(path))  # a line cut off by a crash is overwritten
-            file.truncate()
-            file.write("".join(lines).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        _append(self.path / "records.jsonl", [row(self.name, key, planned, measured) for key, planned, measured in results])
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The finished cells by key; of a cell measured twice the later counts."""
-        path = self.path / "records.jsonl"
-        if not path.is_file():
-            return {}
-        text = path.read_bytes()[: _whole_lines(path)].decode()
-        return {line["key"]: line for line in map(json.loads, text.splitlines())}
+        return {line["key"]: line for line in _lines(self.path / "records.jsonl")}
+
+    def append_costs(self, line: dict[str, Any]) -> None:
+        """What a block, or the end of a session, took; a run that is gone on with adds its own."""
+        _append(self.path / "costs.jsonl", [line])
+
+    @property
+    def costs(self) -> list[dict[str, Any]]:
+        """The lines of costs.jsonl: block, wall_s, own_s, phases, methods; empty where none were kept."""
+        return _lines(self.path / "costs.jsonl")
 
     def frame(self) -> pd.DataFrame:
         """The table: one row for every planned cell; one that was not reached has status interrupted."""
@@ -144,6 +142,22 @@ class Run:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
             return json.loads((self.path / f"{name}.json").read_text())
         raise RunError(f"{self.path / name}.json is missing or not JSON; the run folder is damaged, measure it again")
+
+
+def _append(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.touch()
+    with path.open("r+b") as file:
+        file.seek(_whole_lines(path))  # a line cut off by a crash is overwritten
+        file.truncate()
+        file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file; none where there is no file."""
+    text = path.read_bytes()[: _whole_lines(path)].decode() if path.is_file() else ""
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def _whole_lines(path: Path) -> int:

@@ -56,6 +56,14 @@ class Modest(_Wrapped):
 
 
 @dataclass(frozen=True)
+class Biased(Modest):
+    """As wrong, by design."""
+
+    name: ClassVar[str] = "biased"
+    biased: ClassVar[str] = "a tenth too long"
+
+
+@dataclass(frozen=True)
 class Warns(_Wrapped):
     """Wrong, and says so."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from methods import METHODS, GradientMethod
+from methods import METHODS, PEERS, GradientMethod
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,28 @@ SHARP = {
     "unrolled-ista": Sharp(1e-9, {"iterations": 2000}),  # geometric: the spectral gaps are above 1/80, and e^-25 = 1e-11
     "unrolled-fista": Sharp(1e-6, {"iterations": 1000}, error_x=1e-8),  # momentum near 1 leaves ripples: geometric, but slower
     "unrolled-admm": Sharp(1e-9, {"iterations": 1000}),  # geometric, measured 1e-13
+    "unrolled-ladmm": Sharp(1e-9, {"iterations": 3000}),  # geometric, measured 1e-15
+    "unrolled-pdhg": Sharp(1e-9, {"iterations": 3000}),  # likewise
+    # Mirror steps shrink with the distance of a dual entry to its bound: geometric at a rate that tends to 1 with the margins.
+    "unrolled-bpg": Sharp(0.1, {"iterations": 3000}, error_x=1e-2),
+    "unrolled-bpd": Sharp(0.1, {"iterations": 3000}, error_x=1e-2),
+    "unrolled-hqs": Sharp(10.0, {"iterations": 1000}, error_x=1.0),  # biased by design: only of the right size, measured 0.1-2
+    "truncated": Sharp(1e-6, {"iterations": 2000, "last": 1500}),  # lost: the contraction factor 1 - 1/80 to the 1500th power
+    "unrolled-forward-ista": Sharp(1e-9, {"iterations": 2000}),  # the same number as in reverse mode
+    "unrolled-forward-admm": Sharp(1e-9, {"iterations": 1000}),
+    # Steps of 1e-12 over a spectral gap of 1/80.
+    "fixed-point": Sharp(1e-9, {"tolerance": 1e-12, "limit": 100_000}),
+    "neumann": Sharp(1e-9, {"terms": 2000}, error_x=1e-12),  # the certified solution; geometric in the terms
+    "one-step": Sharp(1.0, error_x=1e-12),  # a direction: (I - dT/dv)^-1 is replaced by I
+    "partial-smoothness": Sharp(1e-12, error_x=1e-12),  # rounding times a condition number of W0 W0^T below 100
+    "weak": Sharp(1e-9, {"iterations": 2000}),  # that of unrolled-ista
     "smoothed-ift": Sharp(1e-3, {"eps": 1e-6}, error_x=1e-4),  # bias: eps over margins of about 1e-3
+    "ift": Sharp(1e-12),  # rounding times the condition numbers of the Hessians, at most 1e3 on small instances
+    "ift-cg": Sharp(1e-5, {"eps": 1e-10}),  # eps times the constants of the bound, of which the largest is M_H = 7e3
+    "linear-solve-vjp": Sharp(1e-10),  # residual 1e-12 times condition numbers below 100
+    "value-duality": Sharp(1e-8, {"iterations": 3000}),  # as unrolled FISTA, whose x converges geometrically
+    "bregman-unrolled": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # geometric: the slowest measured 2e-7
+    "bregman-fixed-point": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # likewise: 2e-8
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-lsqr": Sharp(1e-5, {"tolerance": 1e-10}, error_x=1e-8),  # LSQR stops at 1e-8 times a condition number
@@ -40,4 +61,5 @@ def sharp(method: GradientMethod) -> tuple[GradientMethod, Sharp]:
     return method, Sharp(1e-8)  # the promise every method makes unless it says otherwise
 
 
-STRATEGIES = tuple({method.name: sharp(method)[0] for method in METHODS}.values())
+OURS = tuple(method for method in METHODS if method not in PEERS)
+STRATEGIES = tuple({method.name: sharp(method)[0] for method in OURS}.values())

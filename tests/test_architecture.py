@@ -29,6 +29,10 @@ HEAVY = {
 }
 
 
+COMPILING = "problems/_compiling.py"
+COMPILED = ("problems/_cuts.py", "problems/_sweeps.py")
+
+
 @dataclass(frozen=True)
 class Import:
     """One imported dotted name; `eager`: it happens when the module is imported."""
@@ -90,10 +94,12 @@ def _reason(path: str, entry: Import) -> str:
 
 
 def _heavy(path: str, entry: Import) -> bool:
-    """A framework, or the compiled package, which loads numba in one module of its own."""
-    if path.startswith("methods/_exact/"):
-        return entry.top in HEAVY and not (path == "methods/_exact/compiling.py" and entry.top == "numba")
-    return entry.top in HEAVY or entry.name.startswith("methods._exact")
+    """A framework, or what is compiled by numba, which one module loads."""
+    if entry.top in HEAVY:
+        return not (path == COMPILING and entry.top == "numba")
+    inside = path.startswith("methods/_exact/") or path in COMPILED
+    compiled = ("methods._exact", *(module.removesuffix(".py").replace("/", ".") for module in (COMPILING, *COMPILED)))
+    return not inside and entry.name.startswith(compiled)
 
 
 def _crosses_methods(path: str, entry: Import) -> bool:
@@ -141,6 +147,8 @@ BROKEN = [
     ("methods/x.py", "import numba", "imported at module level"),
     ("methods/x.py", "from methods._exact.solver import SignalSolver", "imported at module level"),
     ("methods/_exact/x.py", "import numba", "imported at module level"),
+    ("methods/x.py", "from problems._compiling import compiled", "imported at module level"),
+    ("problems/x.py", "from problems import _cuts", "imported at module level"),
     ("methods/bilevel/x.py", "from methods.bilevel.maid import Maid", "one method file imports another"),
     ("harness/x.py", "def f():\n    import pandas as pd", "only results and reports may import pandas"),
     ("methods/x.py", "import pandas.api", "only results and reports may import pandas"),

@@ -17,10 +17,11 @@ from harness import check as checks
 from harness.check import Checker, line, settled
 from harness.conformance import CHECKS, regular, verdict
 from harness.known_faults import KNOWN_FAULTS, KnownFault
-from harness.verdicts import OUTCOMES, Verdict
+from harness.verdicts import OUTCOMES, Verdict, by_design
 from methods import GradientMethod
 from methods.blorc import Blorc
 from methods.closed_form import ClosedForm
+from methods.smoothed import SmoothedIFT
 from problems.traps import TRAPS
 from reports import checks_table, write_report
 from results import Run
@@ -63,6 +64,7 @@ FAULTY = {
     _checked.TakesAnything(): {"shapes", "finite"},
     _checked.Warns(): {"gradient"},
     _checked.Modest(): set(),
+    _checked.Biased(): set(),
 }
 
 
@@ -85,6 +87,22 @@ def test_a_silent_error_of_a_tenth_of_a_percent_is_named_with_its_figure() -> No
 def test_an_error_without_a_promise_is_silent_and_passes() -> None:
     found = run(_checked.Modest(), "gradient")
     assert (found.passed, found.outcome) == (True, "silent")
+
+
+def test_who_is_off_by_design_is_biased_and_not_silent_but_only_in_accuracy() -> None:
+    for check in ("gradient", "trap", "loose"):
+        found = run(_checked.Biased(), check, "duplicated active row" if check == "trap" else "")
+        assert (found.passed, found.outcome) == (True, "biased")
+        assert found.message.endswith(": a tenth too long")
+    assert run(_checked.Biased(), "trap", KINKS[0]).outcome == "biased"
+    broken = Verdict("finite", "tv", False, "silent")
+    assert by_design(_checked.Biased(), broken) == broken  # a law holds for all
+    assert by_design(_checked.Modest(), replace(broken, check="trap", passed=True)).outcome == "silent"
+
+
+def test_smoothing_is_off_by_design_where_it_is_off() -> None:
+    found = run(SmoothedIFT(), "gradient")
+    assert (found.passed, found.outcome) == (True, "biased") and found.figure > 1e-2
 
 
 def test_a_flagged_error_passes_on_a_trap_and_fails_on_a_regular_instance() -> None:
@@ -137,6 +155,7 @@ def test_a_known_fault_passes_one_that_is_gone_fails() -> None:
     here, elsewhere = replace(FAULT, version=np.__version__), replace(FAULT, version="0.0.1")
     assert settled("m", SILENT, (here,)).passed
     assert settled("m", SILENT, (here,)).fault == "a fault"
+    assert settled("m", replace(SILENT, outcome="flagged"), (here,)).passed  # it raised where a gradient exists
     gone = settled("m", replace(SILENT, passed=True, outcome="right", figure=0.0), (here,))
     assert not gone.passed
     assert "known fault gone: a fault" in gone.message

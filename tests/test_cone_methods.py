@@ -123,7 +123,7 @@ def test_other_warnings_pass() -> None:
 
 
 def test_unknown_settings_are_named() -> None:
-    with pytest.raises(ValueError, match="solver must be one of SCS, Clarabel or None, got 'ECOS'"):
+    with pytest.raises(ValueError, match="solver must be one of SCS, Clarabel, MOREAU or None, got 'ECOS'"):
         ConeLayer(solver="ECOS").prepare(draw(n=4))
     with pytest.raises(ValueError, match="adjoint must be one of lsqr, lsmr, dense or None, got 'qr'"):
         Diffcp("qr").prepare(draw(n=4))

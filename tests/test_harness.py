@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from harness import timing
 from harness.catalogue import entries, select
 from harness.presets import DEFAULT, PRESETS, SMOKE
 from harness.sweeps import Sweep, instance, plan
-from methods import CORE, METHODS, Chained, Gradient
+from methods import CORE, METHODS, PEERS, Chained, Gradient
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from problems import AnalysisL1
@@ -55,12 +56,12 @@ def test_a_yardstick_comes_with_a_sweep_that_names_it_and_with_no_other() -> Non
 
 
 def test_a_setting_comes_with_a_sweep_of_its_method_that_names_it_and_with_no_other() -> None:
-    clarabel = "cvxpylayers-torch(solver=Clarabel)"
-    sweep = Sweep(methods=("blorc", clarabel))
-    assert [cell.label for cell in plan((sweep,), METHODS)] == ["blorc", clarabel]
+    dense = "cvxpylayers-torch(adjoint=dense)"
+    sweep = Sweep(methods=("blorc", dense))
+    assert [cell.label for cell in plan((sweep,), METHODS)] == ["blorc", dense]
     assert [cell.label for cell in plan((sweep,), (Blorc(),))] == ["blorc"]
-    assert clarabel not in {cell.label for cell in plan((Sweep(),), METHODS)}
-    assert [cell.label for cell in plan((Sweep(),), select([clarabel]))] == [clarabel]
+    assert dense not in {cell.label for cell in plan((Sweep(),), METHODS)}
+    assert [cell.label for cell in plan((Sweep(),), select([dense]))] == [dense]
 
 
 def test_the_names_in_a_preset_are_those_of_methods() -> None:
@@ -69,17 +70,22 @@ def test_the_names_in_a_preset_are_those_of_methods() -> None:
     assert named <= known
 
 
-def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_block() -> None:
+def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_dense_block_and_images_to_their_full_size() -> None:
+    cells = plan(PRESETS["speed"], METHODS)
     blocks: dict[str, set[str]] = {}
-    for cell in plan(PRESETS["speed"], METHODS):
-        blocks.setdefault(cell.block(), set()).add(cell.label)
+    for cell in cells:
+        if cell.theta == "dense":
+            blocks.setdefault(cell.block(), set()).add(cell.label)
     assert all({"blorc", "lapack-limit", "cvxpylayers-torch"} <= labels for labels in blocks.values())
+    largest = {("tv-2d", "weight", 512**2), ("tv-2d", "row-weights", 512**2), ("dct-filters", "taps", 256**2)}
+    for measure in ("time", "memory"):
+        assert largest <= {(c.operator, c.theta, c.n) for c in cells if c.label == "blorc" and c.measure == measure}
 
 
-@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "speed"])
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("speed", "peers")])
 def test_every_preset_plans_every_method_of_the_core(preset: str) -> None:
-    planned = {cell.label for cell in plan(PRESETS[preset], select([]))}
-    assert {method.label for method in METHODS if method.name in CORE} <= planned
+    planned = {cell.label for cell in plan(PRESETS[preset], CORE)}
+    assert {method.label for method in CORE} <= planned
 
 
 def test_headline_instances_of_the_default_preset_have_30_to_80_percent_zero_rows() -> None:
@@ -206,13 +212,20 @@ def test_an_ended_run_is_usable_and_resumes(tmp_path: Path, how: signal.Signals)
     frame = before.frame()
     assert len(frame) == 60
     assert {"ok", "interrupted"} == set(frame["status"])
-    finished = before.rows()
+    finished, spent = before.rows(), before.costs
+    assert {line["block"] for line in spent} >= {before.cells[key].block() for key in finished}
 
     done = dargmin("run", "--resume", str(out), "--no-report")
     assert done.returncode == 0, done.stderr
     after = Run.open(out).rows()
     assert len(after) == 60
     assert all(after[key]["samples_s"] == row["samples_s"] for key, row in finished.items())
+    again = Run.open(out).costs
+    assert again[: len(spent)] == spent  # the second session adds its own
+    assert sum(line["block"] != "" for line in again) == 30
+    for line in again:
+        assert math.fsum(line["phases"].values()) == pytest.approx(line["wall_s"], abs=0.02)
+        assert line["own_s"] <= line["wall_s"]
 
 
 def test_no_worker_outlives_a_killed_harness(tmp_path: Path) -> None:
@@ -347,12 +360,12 @@ def test_the_memory_meter_reads_what_is_allocated_again_and_again() -> None:
 
 
 def test_smoke_is_small() -> None:
-    assert len(plan(SMOKE, select([]))) < 60
+    assert len(plan(SMOKE, CORE)) < 60
 
 
 def test_a_run_that_names_no_method_takes_the_core_and_all_means_all() -> None:
-    assert set(CORE) <= {method.name for method in METHODS}
-    assert {method.name for method in select([])} == set(CORE)
+    assert set(CORE) <= set(METHODS) and not set(CORE) & set(PEERS)
+    assert select([]) == CORE
     assert select(["all"]) == METHODS
 
 

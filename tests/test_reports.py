@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 import reports
-from reports import laws, operators, select, speed, statistics, tables, terminal_table, text, write_report
+from reports import fronts, large, laws, operators, select, speed, statistics, style, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
 from reports.findings import findings
 from reports.select import Study, load
@@ -295,6 +295,18 @@ def test_a_claim_without_a_promise_is_silently_wrong_above_a_hundredth(tmp_path:
     assert "Silently wrong: 4 of 4 cells" in said[1] and "blorc (4)" in said[1]
 
 
+def test_who_is_biased_by_design_is_not_called_silently_wrong(tmp_path: Path) -> None:
+    run = _runs.build(tmp_path / "run", _runs.edited(converged=True, verified=None, error_rel=0.5), _runs.small(("blorc",)))
+    plain = load([run])
+    biased = Study(plain.frame, {"blorc": plain.methods["blorc"] | {"biased": "the bias vanishes with eps"}})
+    assert "Silently wrong: 4 of 4" in " ".join(findings(plain)) and "Biased" not in " ".join(findings(plain))
+    said = " ".join(findings(biased))
+    assert "Silently wrong" not in said
+    assert "Biased by design, with errors above 0.01 in 4 cells: blorc (up to 5.0e-01)" in said
+    promising = Study(biased.frame.assign(verified=pd.array([False] * len(biased.frame), "boolean")), biased.methods)
+    assert "Silently wrong: 4 of 4" in " ".join(findings(promising))
+
+
 # Pages
 
 
@@ -303,9 +315,9 @@ def test_the_report_names_every_label_and_draws_every_figure(page: Path) -> None
     for kind in _runs.KINDS:
         assert kind.label in html and kind.label in markdown
     pictures = re.findall(r"!\[.*?\]\((figures/.*?\.png)\)", markdown)
-    assert len(pictures) == 10  # all but memory-precision, whose knobs were not swept
+    assert len(pictures) == 11  # all but memory-precision, whose knobs were not swept
     assert all((page.parent / name).stat().st_size > 10_000 for name in pictures)
-    assert html.count("data:image/svg+xml;base64,") == 10
+    assert html.count("data:image/svg+xml;base64,") == 11
     assert "Not drawn: Work-precision diagram (memory)" in html
 
 
@@ -356,7 +368,7 @@ def test_tables_sort_by_number_in_a_browser_without_network(page: Path, chromium
 
 def test_vector_figures_contain_the_names_of_no_remote_resource(page: Path) -> None:
     svgs = sorted((page.parent / "figures").glob("*.svg"))
-    assert len(svgs) == 10
+    assert len(svgs) == 11
     for svg in svgs:
         assert re.findall(r'(?:xlink:)?href="(?!#|data:)', svg.read_text()) == []
 
@@ -418,18 +430,50 @@ def test_runs_of_one_name_are_not_paired_with_each_other(tmp_path: Path) -> None
     assert tables.ratio(both.main, "cvxpylayers-torch", "blorc").blocks == 8
 
 
-def test_a_legend_shows_its_last_name(study: Study) -> None:
-    from reports.fronts import profiles
-    from reports.style import theme
-
-    with theme():
-        figure = profiles(study)
-        assert not isinstance(figure, str)
+@pytest.mark.parametrize("draw", [fronts.overview, fronts.profiles])
+def test_a_legend_shows_every_family_to_the_last(study: Study, draw: object) -> None:
+    with style.theme():
+        figure = draw(study)  # type: ignore[operator]
         figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert box.y0 >= 0 and box.y1 <= figure.bbox.height
-    names = [entry.get_text() for entry in figure.legends[0].get_texts()]
-    assert set(_runs.HEADLINE) <= set(names)
+    names = [re.sub(r"\\bf|[\\${}]", "", entry.get_text()) for entry in figure.legends[0].get_texts()]
+    answered = {kind.family for kind in _runs.KINDS if kind.status == "ok"}
+    assert answered <= set(names)
+
+
+def test_the_head_figure_has_one_front_a_family_and_says_who_is_best_on_it(study: Study) -> None:
+    figure = fronts.overview(study)
+    assert not isinstance(figure, str)
+    axis = figure.axes[0]
+    colors = {style.hue(study, family) for family in style.families(study)}
+    lines = [line for line in axis.lines if line.get_linestyle() == "-" and line.get_color() in colors]
+    points = fronts.settings(study)
+    here = points[points["where"] == axis.get_title()]
+    assert len(lines) == here.line.map(study.family).nunique() < here.line.nunique()
+    for line in lines:
+        error, cost = line.get_xdata(), line.get_ydata()
+        assert (np.diff(error) > 0).all() and (np.diff(cost) < 0).all()  # type: ignore[arg-type]
+    names = {entry.get_text() for entry in figure.legends[0].get_texts()}
+    assert "blorc-warm" in names and "blorc-paper" not in names  # as exact as another and slower: on no front
+
+
+def test_forty_five_methods_in_twelve_families_have_a_colour_each(study: Study) -> None:
+    methods = {f"m{i}": {"family": f"family {i % 12}"} for i in range(45)}
+    frame = pd.DataFrame({"label": list(methods), "method": list(methods), "family": "", "headline": True})
+    many = Study(frame, methods)
+    assert len({style.hue(many, family) for family in style.families(many)}) == 12 == len(style.families(many))
+    looks = style.styles(many)
+    assert len({look[1:] + (tuple(look.color),) for look in looks.values()}) == 45
+
+
+def test_in_a_profile_a_family_is_as_good_as_its_best_member(study: Study) -> None:
+    rows = fronts.common(study).assign(family=lambda frame: frame.label.map(study.family))
+    families, labels = (fronts._curves(rows, 1e-10, by) for by in ("family", "label"))
+    best = families["closed form"]
+    for label in (kind.label for kind in _runs.KINDS if kind.family == "closed form"):
+        assert best[1][-1] >= labels[label][1][-1]
+    assert families["unrolling"][1][-1] == 0.0
 
 
 def test_a_figure_says_what_it_was_measured_on(study: Study) -> None:
@@ -545,3 +589,20 @@ def test_the_speed_table_divides_by_the_backward_phase_of_the_limit(tmp_path: Pa
 
 def test_without_a_limit_there_is_no_speed_table(study: Study) -> None:
     assert speed.sections(study) == []
+
+
+def test_large_instances_have_their_time_memory_and_reference(tmp_path: Path) -> None:
+    kind = next(pair[0] for pair in _runs.small() if pair[0].label == "blorc")
+    cells = [_runs.planned(kind, measure, n=4096, operator="tv-2d") for measure in ("time", "memory")]
+    pairs = [(kind, replace(cell, theta="weight")) for cell in cells]
+    study = load([_runs.build(tmp_path / "run", pairs=[*pairs, *_runs.small()])])
+    (found,) = large.sections(study)[0]
+    (line,) = found.rows  # one line for both passes, and none for the dense ones
+    shown = dict(zip(found.columns, line, strict=True))
+    assert shown["instance"].text.startswith("tv-2d, weight") and shown["method"].text == "blorc"
+    assert shown["seconds [95 % CI]"].order == pytest.approx(1e-7 * 4096**1.5, rel=0.05)  # what _runs gives blorc
+    assert shown["peak MiB"].text != text.ABSENT and shown["reference"].text == "proven"
+
+
+def test_without_large_instances_there_is_no_table_of_them(study: Study) -> None:
+    assert large.sections(study) == []

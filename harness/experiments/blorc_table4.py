@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from rich.console import Console
-from rich.markdown import Markdown
 
 from harness import environment
+from harness.experiments._pages import fresh, show, table, write_csv
 from harness.processes import context
 from harness.timing import median_interval, without_gc
 from methods import GradientMethod, Split, synchronise, to_numpy
@@ -32,7 +30,6 @@ SIGMA = 0.1
 BETA = 0.5  # the papers minimise |x - y|^2 + |Wx|_1 without the 1/2; that is beta = 1/2 in ours
 H = 1e-6
 MISREAD = 1e-8  # with the right pattern the printed formulas are exact to rounding; a wrong one shows far above this
-WIDTH = 180  # of a log, in which no name of a method may be cut
 PAPER = {  # (milliseconds, error) as printed
     ("blorc-paper", 36): (7.54, 3.2e-9),
     ("closed-form-torch", 36): (8.75, 3.7e-9),
@@ -83,8 +80,7 @@ class _Answer:
 
 def reproduce(folder: Path, quick: bool) -> Path:
     """Write blorc-table4.md and .csv into the folder; ten pairs instead of a hundred when quick."""
-    if folder.exists():
-        raise ValueError(f"folder {folder} exists already; give another --out")
+    fresh(folder)
     pairs = PAIRS // 10 if quick else PAIRS
     spawn = context(1)
     rows: list[Row] = []
@@ -98,12 +94,10 @@ def reproduce(folder: Path, quick: bool) -> Path:
             differences = list(pool.map(_differences, problems))
         rows += [_row(n, method, answers[method.label], differences, references) for method in METHODS]
     folder.mkdir(parents=True)
-    _write_csv(rows, folder / "blorc-table4.csv")
+    write_csv(rows, folder / "blorc-table4.csv")
     page = folder / "blorc-table4.md"
     page.write_text(_page(rows))
-    console = Console()
-    wide = console if console.is_terminal else Console(width=WIDTH)
-    wide.print(Markdown(_table(rows)))
+    show(_table(rows))
     return page
 
 
@@ -188,28 +182,19 @@ def _relative(grad: Array, truth: Array) -> float:
     return float(np.linalg.norm(grad - truth) / np.linalg.norm(truth))
 
 
-def _write_csv(rows: list[Row], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in fields(Row))
-        writer.writerows(map(astuple, rows))
-
-
 def _table(rows: list[Row]) -> str:
-    head = (
-        "| n | method | ms, solve counted [95 %] | ms, solve not counted | error, differences | error, reference | largest"
-        " | paper: ms | paper: error |"
-    )
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *map(_line, rows)])
+    columns = (
+        "n", "method", "ms, solve counted [95 %]", "ms, solve not counted", "error, differences", "error, reference", "largest",
+        "paper: ms", "paper: error",
+    )  # fmt: skip
+    return table(columns, map(_line, rows))
 
 
-def _line(row: Row) -> str:
+def _line(row: Row) -> list[str]:
     paper = ("-", "-") if math.isnan(row.paper_ms) else (f"{row.paper_ms:.2f}", f"{row.paper_error:.1e}")
-    return (
-        f"| {row.n} | {row.method} | {row.total_ms:.3g} [{row.total_low_ms:.3g}, {row.total_high_ms:.3g}]"
-        f" | {row.without_solve_ms:.3g} | {row.error_differences:.1e} | {row.error_reference:.1e}"
-        f" | {row.error_reference_max:.1e} | {paper[0]} | {paper[1]} |"
-    )
+    spread = f"{row.total_ms:.3g} [{row.total_low_ms:.3g}, {row.total_high_ms:.3g}]"
+    errors = (f"{value:.1e}" for value in (row.error_differences, row.error_reference, row.error_reference_max))
+    return [str(row.n), row.method, spread, f"{row.without_solve_ms:.3g}", *errors, *paper]
 
 
 def _page(rows: list[Row]) -> str:

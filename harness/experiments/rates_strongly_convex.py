@@ -63,10 +63,10 @@ def measure(quick: bool) -> Claim:
         notes=(
             *notes,
             "Over a finite range the fitted q of K q^K stands slightly above q. Acceleration is constant momentum, the same "
-            "for the iterates and for the series of derivatives; at the curvature mu it has a double root, which gives even x a "
-            "factor K where mu is the least curvature of the instance (smooth TV, ridge).",
-            "Smooth TV: the slowest direction is the constant signal, along which the map is affine; so the unrolled derivative "
-            "is without the factor K, and the fixed point starts as far off.",
+            "for the iterates and for the series of derivatives; at the curvature mu it has a double root, which gives even x "
+            "a factor K where mu is the least curvature of the instance (smooth TV, ridge).",
+            "Smooth TV: the slowest direction is the constant signal, along which the map is affine; so the unrolled "
+            "derivative is without the factor K, and the fixed point starts as far off.",
             "Elastic net: the bound takes mu = exp(theta_2) alone; the held support has more curvature. The spectral radius "
             "counts directions in which the start and the loss have little, so fitted rates may lie below it.",
         ),

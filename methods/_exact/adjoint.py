@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.dual import ACCEPTED, FACTORED, ZERO
 from methods._exact.linear import row_dot, rows_add, solve
 from methods._exact.steps import ROUNDING
 from methods._exact.work import FULL, M, triangle, views
+from problems._compiling import compiled
 from problems.base import Array
 
 
@@ -54,9 +54,14 @@ def gradient(w: Array, g: Array, status: int, floats: Array, integers: Array, ou
     k, n = w.shape
     h, v = np.empty(k), np.empty(n)
     solved = adjoint(w, g, status, floats, integers, h, v)
-    x, z = floats[:n], floats[n : n + k]
-    for i in range(k):
-        zi, hi = -z[i], -h[i]
-        for j in range(n):
-            out[i, j] = zi * v[j] + hi * x[j]
+    write(floats[n : n + k], v, h, floats[:n], out)
     return solved
+
+
+@compiled
+def write(z: Array, v: Array, h: Array, x: Array, out: Array) -> None:
+    """out <- -(z v^T + h x^T)."""
+    for i in range(len(z)):
+        zi, hi = -z[i], -h[i]
+        for j in range(len(x)):
+            out[i, j] = zi * v[j] + hi * x[j]

@@ -11,23 +11,34 @@ import numpy as np
 from methods._bounded import Exact, counted
 from methods._exact import dual
 from methods._exact.adjoint import adjoint
-from methods._exact.compiling import compiled
 from methods._exact.linear import extents
+from methods._exact.reduced import Known, nothing_known
 from methods._exact.solver import SignalSolver, checked
 from methods._exact.work import FULL, PASSES, STEPS, sizes, views
+from problems._compiling import compiled
 from problems.base import Array
+
+SEVERAL = 4  # signals from which on they share the products of all rows
+ORTHOGONAL = 1e-12  # cosine of two rows below which they are orthogonal to rounding
 
 
 @compiled
-def minimise_all(w: Array, y: Array, beta: float, warm: bool, floats: Array, integers: Array, status: Array) -> None:
-    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal, the extents are found once."""
+def minimise_all(
+    w: Array, y: Array, beta: float, warm: bool, shared: Known, floats: Array, integers: Array, status: Array
+) -> None:
+    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal, the extents are found once.
+
+    `shared`: the products of all rows, or nothing.
+    """
     k, n = w.shape
     head = views(k, n, floats[0], integers[0])
-    full = extents(w, head.first, head.end, head.lengths)
+    full = extents(w, head.first, head.end, head.lengths, head.inverse)
     for b in range(len(y)):
         s = views(k, n, floats[b], integers[b])
-        s.first[:], s.end[:], s.lengths[:], s.counts[FULL] = head.first, head.end, head.lengths, full
-        status[b] = dual.search(w, y[b], beta, warm, s)
+        s.first[:], s.end[:], s.lengths[:], s.inverse[:] = head.first, head.end, head.lengths, head.inverse
+        s.counts[FULL] = full
+        known = shared if len(shared.rows) else nothing_known(k if dual.is_dense(w, s) else 0)
+        status[b] = dual.search(w, y[b], beta, warm, s, known)
 
 
 @compiled
@@ -68,7 +79,10 @@ class BatchSolver:
         floats, integers, status = self._work(w)
         if near is not None:
             start_all(near, self.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
-        self.share(lambda part: minimise_all(w, self.y[part], self.beta, warm, floats[part], integers[part], status[part]))
+        known = shared_products(w, len(self.y))
+        self.share(
+            lambda part: minimise_all(w, self.y[part], self.beta, warm, known, floats[part], integers[part], status[part])
+        )
         return Batch(self, w, status, floats, integers)
 
     def restore(self, w: Array, z: Array, status: Array) -> Batch:
@@ -94,6 +108,17 @@ class BatchSolver:
 
     def single(self, index: int) -> SignalSolver:
         return SignalSolver(self.y[index], self.beta, self.keeps_rank)
+
+
+def shared_products(w: Array, signals: int) -> Known:
+    """The products of all rows where they pay: for a dense W with rows that are not orthogonal, and several signals."""
+    k = len(w)
+    if signals >= SEVERAL and 2 * np.count_nonzero(w) > w.size:
+        gram = w @ w.T
+        lengths = np.sqrt(np.diagonal(gram))
+        if (np.abs(gram) > ORTHOGONAL * np.outer(lengths, lengths)).sum() > k:
+            return Known(gram, np.arange(k), np.arange(k), np.array([k]))
+    return Known(np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
 class Batch:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from methods._exact.compiling import compiled_as_written
 from problems import _chain
+from problems._compiling import compiled_as_written
 from problems.base import Array
 
 FAILED, VERIFIED, TOUCHING = 0, 1, 2

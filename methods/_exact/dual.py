@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.linear import extents, factor, gram, solve
+from methods._exact.reduced import Known, learn, nothing_known, reduced
 from methods._exact.steps import (
     PIVOT,
     ROUNDING,
@@ -29,6 +29,7 @@ from methods._exact.steps import (
     sweep,
 )
 from methods._exact.work import FULL, PASSES, STEPS, M, Signal, triangle, views
+from problems._compiling import compiled
 from problems.base import Array
 
 FAILED, FACTORED, ORTHOGONAL, ZERO = 0, 1, 2, 3
@@ -39,6 +40,7 @@ CONTRACTION = 1e-12  # of the second sweep against the first, below which the ro
 STALLED = 1e-12  # residual at which steps with shifted factors have arrived
 SWEEPS = 12  # of coordinate descent at the start, with this relaxation; tuned over twelve operator families
 RELAXATION = 1.4
+START = 5  # sweeps before the products of the rows that are free by then are formed
 BETWEEN = 5  # sweeps after a Newton step that met the box
 NEWTONS = 12  # projected steps, before the active set takes over
 CLIPS, ROOM = 50, 0.98  # clippings to that share of the box in search of a dual inside it
@@ -53,8 +55,14 @@ def minimise(w: Array, y: Array, beta: float, warm: bool, floats: Array, integer
     The rest is in the views. `warm`: z and state already hold those of a W close by.
     """
     s = views(w.shape[0], w.shape[1], floats, integers)
-    s.counts[FULL] = extents(w, s.first, s.end, s.lengths)
-    return search(w, y, beta, warm, s)
+    s.counts[FULL] = extents(w, s.first, s.end, s.lengths, s.inverse)
+    return search(w, y, beta, warm, s, nothing_known(w.shape[0] if is_dense(w, s) else 0))
+
+
+@compiled
+def is_dense(w: Array, s: Signal) -> bool:
+    """Whether the extents of the rows cover more than half of W."""
+    return 2 * (s.end.sum() - s.first.sum()) > w.size
 
 
 @compiled
@@ -71,7 +79,7 @@ def restore(w: Array, y: Array, beta: float, z: Array, status: int, floats: Arra
     k, n = w.shape
     s = views(k, n, floats, integers)
     s.counts[:] = 0
-    s.counts[FULL] = extents(w, s.first, s.end, s.lengths)
+    s.counts[FULL] = extents(w, s.first, s.end, s.lengths, s.inverse)
     s.z[:], m = z, 0
     for i in range(k):
         s.state[i] = 0 if abs(z[i]) < beta else int(math.copysign(1.0, z[i]))
@@ -86,32 +94,56 @@ def restore(w: Array, y: Array, beta: float, z: Array, status: int, floats: Arra
 
 
 @compiled
-def search(w: Array, y: Array, beta: float, warm: bool, s: Signal) -> int:
-    """The same once the extents and lengths of the rows stand in the views."""
+def search(w: Array, y: Array, beta: float, warm: bool, s: Signal, known: Known) -> int:
+    """The same once the extents and lengths of the rows stand in the views; `known` has no room where W is not dense."""
     s.counts[:FULL] = 0
     norm = math.sqrt(np.dot(y, y))
     if not (0.0 < norm < np.inf and s.lengths.min() > 0.0 and s.lengths.max() < np.inf):
         s.z[:], s.x[:] = 0.0, y
         return FAILED
+    is_dense = len(known.rows) > 0
     if warm:
         primal(w, y, s)
-        sweep(w, beta, 1.0, s)
-        s.counts[PASSES] += 1
-        return newton(w, y, beta, norm, s)
-    s.z[:], s.x[:], s.state[:] = 0.0, y, 0
-    if descend(w, beta, s):
-        primal(w, y, s)
+        if not is_dense:
+            sweep(w, beta, 1.0, s)
+            s.counts[PASSES] += 1
+    else:
+        s.z[:], s.x[:], s.state[:] = 0.0, y, 0
+        if not (is_dense and known.size[0]) and descend(w, beta, START if is_dense else SWEEPS, s):
+            primal(w, y, s)
+            slopes(w, s)
+            free_rows(norm, s, 0.0)
+            return ORTHOGONAL if verified(beta, norm, s) else FAILED
+    return dense(w, y, beta, norm, s, known) if is_dense else newton(w, y, beta, norm, s)
+
+
+@compiled
+def dense(w: Array, y: Array, beta: float, norm: float, s: Signal, known: Known) -> int:
+    """Solve for the rows whose products are known, add those that its solution frees, until there are none."""
+    exact, refined = False, 0
+    for _ in range(NEWTONS):
         slopes(w, s)
-        free_rows(norm, s, 0.0)
-        return ORTHOGONAL if verified(beta, norm, s) else FAILED
+        freed, residual = free_rows(norm, s, 0.0)
+        if exact and not freed and (residual <= ROUNDING or refined == 2):
+            return FACTORED if verified(beta, norm, s) else FAILED
+        if exact and not freed:
+            refined += 1
+            newton_step(s, triangle(s))
+            move(w, y, 1.0, s)
+            continue
+        learn(w, s, known)
+        exact, refined = reduced(w.shape[1], beta, norm, s, known), 0
+        primal(w, y, s)
+        if not exact:
+            break
     return newton(w, y, beta, norm, s)
 
 
 @compiled
-def descend(w: Array, beta: float, s: Signal) -> bool:
+def descend(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
     """Coordinate descent until a sweep changes no state; whether two sweeps found the solution, the rows being orthogonal."""
     omega, before = 1.0, 0.0
-    for count in range(SWEEPS):
+    for count in range(sweeps):
         changed, largest = sweep(w, beta, omega, s)
         s.counts[PASSES] += 1
         if count == 1:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
+from problems._compiling import compiled
 from problems.base import Array
 
 SIZE = np.uintp
@@ -50,8 +50,8 @@ def any_nonzero(w: Array, i: int, lo: int, hi: int) -> bool:
 
 
 @compiled
-def extents(w: Array, first: Array, end: Array, lengths: Array) -> bool:
-    """Row i is zero outside first_i <= j < end_i, and lengths_i = |w_i|; whether all rows are full.
+def extents(w: Array, first: Array, end: Array, lengths: Array, inverse: Array) -> bool:
+    """Row i is zero outside first_i <= j < end_i; lengths_i = |w_i|, inverse_i = 1 / |w_i|^2; whether all rows are full.
 
     The search starts at the extent of the row before: neighbours in a band are close to each other.
     """
@@ -67,7 +67,8 @@ def extents(w: Array, first: Array, end: Array, lengths: Array) -> bool:
             hi = n
         while hi > lo and w[i, hi - 1] == 0.0:
             hi -= 1
-        first[i], end[i], lengths[i] = lo, hi, math.sqrt(pair_dot(w, i, i, lo, hi))
+        square = pair_dot(w, i, i, lo, hi)
+        first[i], end[i], lengths[i], inverse[i] = lo, hi, math.sqrt(square), 1.0 / square
         full = full and lo == 0 and hi == n
     return full
 
@@ -100,7 +101,7 @@ def gram(w: Array, rows: Array, first: Array, end: Array, g: Array, reach: Array
         ordered = ordered and (a == 0 or first[rows[a]] >= first[rows[a - 1]])
     if 2 * total > m * w.shape[1]:
         reach[:m] = m
-        _dense_gram(w, rows, g)
+        products(w, rows, 0, g)
         return False
     furthest = 0
     for a in range(m):
@@ -121,11 +122,14 @@ def gram(w: Array, rows: Array, first: Array, end: Array, g: Array, reach: Array
 
 
 @compiled
-def _dense_gram(w: Array, rows: Array, g: Array) -> None:
-    """Two rows against four at a time: eight sums share six loads."""
+def products(w: Array, rows: Array, start: int, g: Array) -> None:
+    """g[a, b] and g[b, a] <- w_rows[a] w_rows[b] for a >= start and all b; two rows against four at a time.
+
+    Eight sums share six loads.
+    """
     m, n = len(rows), w.shape[1]
-    for a in range(0, m, 2):
-        for b in range(a, m, 4):
+    for a in range(start, m, 2):
+        for b in range(0, min(a + 2, m), 4):
             if a + 2 <= m and b + 4 <= m:
                 i0, i1 = rows[a], rows[a + 1]
                 j0, j1, j2, j3 = rows[b], rows[b + 1], rows[b + 2], rows[b + 3]
@@ -141,10 +145,13 @@ def _dense_gram(w: Array, rows: Array, g: Array) -> None:
                     t3 += w[i1, c] * w[j3, c]
                 g[a, b], g[a, b + 1], g[a, b + 2], g[a, b + 3] = s0, s1, s2, s3
                 g[a + 1, b], g[a + 1, b + 1], g[a + 1, b + 2], g[a + 1, b + 3] = t0, t1, t2, t3
+                g[b, a], g[b + 1, a], g[b + 2, a], g[b + 3, a] = s0, s1, s2, s3
+                g[b, a + 1], g[b + 1, a + 1], g[b + 2, a + 1], g[b + 3, a + 1] = t0, t1, t2, t3
             else:
                 for i in range(a, min(a + 2, m)):
                     for j in range(b, min(b + 4, m)):
                         g[i, j] = pair_dot(w, rows[i], rows[j], 0, n)
+                        g[j, i] = g[i, j]
 
 
 @compiled

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.dual import ACCEPTED, RELAXATION, TOUCH
 from methods._exact.steps import BOUND, PIVOT, ROUNDING, SHIFT
+from problems._compiling import compiled
 from problems.base import Array
 
 if TYPE_CHECKING:

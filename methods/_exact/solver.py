@@ -44,13 +44,17 @@ class SignalSolver:
 class _Compiled:
     """A solution in the work arrays of methods/_exact/dual.py."""
 
-    __slots__ = ("_floats", "_integers", "_solver", "_status", "_w", "x", "z")
+    __slots__ = ("_floats", "_integers", "_solver", "_status", "_w", "x")
     doubt = note = ""
 
     def __init__(self, solver: SignalSolver, w: Array, status: int, floats: Array, integers: Array) -> None:
-        k, n = w.shape
         self._solver, self._w, self._status, self._floats, self._integers = solver, w, status, floats, integers
-        self.x, self.z = floats[:n], floats[n : n + k]
+        self.x = floats[: w.shape[1]]
+
+    @property
+    def z(self) -> Array:
+        k, n = self._w.shape
+        return self._floats[n : n + k]
 
     @property
     def iterations(self) -> int:
@@ -58,7 +62,7 @@ class _Compiled:
         return int(self._integers[STEPS - 4] + self._integers[PASSES - 4])
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, v = np.empty(self.z.shape), np.empty(self.x.shape)
+        h, v = map(np.empty, self._w.shape)
         if adjoint.adjoint(self._w, g, self._status, self._floats, self._integers, h, v):
             return h, v
         return self._solver.hand_over(self._w, self.z).adjoint(g)

@@ -1,4 +1,6 @@
-"""x*(W) exactly and its adjoint for a sparse W: chains in O(n), all others by coordinate descent and Newton on sparse rows."""
+"""x*(W) exactly and its adjoint for a sparse W: chains in O(n), graphs by minimum cuts, all others by coordinate descent and
+Newton on sparse rows.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from methods._bounded import Adjoint, Stack
-from methods._exact import chain
-from methods._exact.compiling import compiled
+from methods._exact import chain, graph
 from methods._exact.rows import Rows
 from methods._exact.solver import SignalSolver
 from problems import _chain
 from problems._box_dual import TOUCHING
+from problems._compiling import compiled
+from problems._graph import Graph
 from problems.base import Array, SolveError
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ class SparseSolver:
             found = _Chain.of(*edges, self.beta, self.y)
             if found is not None:
                 return found
-        signals = [_solved(w, y, self) for y in np.atleast_2d(self.y)]
+        net = Graph.of(w) if self.keeps_rank else None
+        signals: list[Adjoint] = [graph.solve(net, y, self.beta) if net else _solved(w, y, self) for y in np.atleast_2d(self.y)]
         return signals[0] if self.y.ndim == 1 else Stack(signals)
 
 

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from methods._exact.compiling import compiled
 from methods._exact.linear import factor, gram, row_add, row_dot, rows_add, solve
 from methods._exact.work import FULL, M, Signal, triangle
+from problems._compiling import compiled
 from problems.base import Array
 
 ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined
@@ -27,13 +27,13 @@ def sweep(w: Array, beta: float, omega: float, s: Signal) -> tuple[int, float]:
     A row that its slope holds at its bound is left alone.
     """
     changed, largest = 0, 0.0
-    x, z, state, first, end, lengths = s.x, s.z, s.state, s.first, s.end, s.lengths
+    x, z, state, first, end, lengths, inverse = s.x, s.z, s.state, s.first, s.end, s.lengths, s.inverse
     for i in range(len(w)):
-        lo, hi, length = first[i], end[i], lengths[i]
+        lo, hi = first[i], end[i]
         slope = row_dot(w, i, lo, hi, x)
         if state[i] * slope > 0.0:
             continue
-        new, now = z[i] + omega * slope / (length * length), 0
+        new, now = z[i] + omega * (inverse[i] * slope), 0
         if new >= beta:
             new, now = beta, 1
         elif new <= -beta:
@@ -42,7 +42,7 @@ def sweep(w: Array, beta: float, omega: float, s: Signal) -> tuple[int, float]:
         if move != 0.0:
             row_add(-move, w, i, lo, hi, x)
             z[i] = new
-            largest = max(largest, abs(move) * length)
+            largest = max(largest, abs(move) * lengths[i])
         if now != state[i]:
             state[i] = now
             changed += 1

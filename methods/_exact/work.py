@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from methods._exact.compiling import compiled
+from problems._compiling import compiled
 from problems.base import Array
 
 M, STEPS, PASSES, FULL = 0, 1, 2, 3  # places in `counts`: free rows, Newton steps, sweeps, whether all rows are full
@@ -17,6 +17,7 @@ class Signal(NamedTuple):
     z: Array  # (k)
     r: Array  # (k) W x
     lengths: Array  # (k) |w_i|
+    inverse: Array  # (k) 1 / |w_i|^2
     step: Array  # (k)
     u: Array  # (min(k, n)^2) the factor of W_F W_F^T, its first m^2 entries
     first: Array  # (k) extents
@@ -29,7 +30,7 @@ class Signal(NamedTuple):
 
 def sizes(k: int, n: int) -> tuple[int, int]:
     """(floats, integers) of the work arrays of a solve."""
-    return n + 4 * k + min(k, n) ** 2, 5 * k + 4
+    return n + 5 * k + min(k, n) ** 2, 5 * k + 4
 
 
 @compiled
@@ -41,7 +42,8 @@ def views(k: int, n: int, floats: Array, integers: Array) -> Signal:
         floats[a : a + k],
         floats[a + k : a + b],
         floats[a + b : a + b + k],
-        floats[a + b + k :],
+        floats[a + b + k : a + 2 * b],
+        floats[a + 2 * b :],
         integers[:k],
         integers[k:b],
         integers[b : b + k],

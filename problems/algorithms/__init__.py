@@ -2,11 +2,28 @@
 
 from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm
+from problems.algorithms.bpd import BregmanPrimalDual
+from problems.algorithms.bpg import BregmanGradient
 from problems.algorithms.fista import FISTA
+from problems.algorithms.fista_sc import StrongFISTA
+from problems.algorithms.hqs import HQS
 from problems.algorithms.ista import ISTA
+from problems.algorithms.ladmm import LinearisedADMM
+from problems.algorithms.pdhg import PDHG
 from problems.forms import Splitting
 
-ALGORITHMS: tuple[type[Algorithm], ...] = (ISTA, FISTA, ADMM, StiffADMM)
+ALGORITHMS: tuple[type[Algorithm], ...] = (
+    ISTA,
+    FISTA,
+    ADMM,
+    StiffADMM,
+    StrongFISTA,
+    LinearisedADMM,
+    HQS,
+    PDHG,
+    BregmanGradient,
+    BregmanPrimalDual,
+)
 
 
 def algorithm(name: str, problem: Splitting) -> Algorithm:
@@ -23,4 +40,18 @@ def algorithm(name: str, problem: Splitting) -> Algorithm:
     return found(form)
 
 
-__all__ = ["ADMM", "ALGORITHMS", "FISTA", "ISTA", "Algorithm", "StiffADMM", "algorithm"]
+__all__ = [
+    "ADMM",
+    "ALGORITHMS",
+    "FISTA",
+    "HQS",
+    "ISTA",
+    "PDHG",
+    "Algorithm",
+    "BregmanGradient",
+    "BregmanPrimalDual",
+    "LinearisedADMM",
+    "StiffADMM",
+    "StrongFISTA",
+    "algorithm",
+]

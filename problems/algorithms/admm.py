@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems.algorithms.base import Algorithm
+from problems.algorithms.base import Algorithm, images
 from problems.base import Array
 from problems.forms import Form, Quadratic, Term, matrix_of
 
@@ -28,7 +28,7 @@ class _AugmentedLagrangian(Algorithm):
         return isinstance(form.smooth, Quadratic) and form.name == "primal" and bool(form.terms)
 
     def init(self, theta: Array) -> Any:
-        zeros = tuple(np.zeros_like(term.apply(theta, np.zeros(self.form.shape))) for term in self.form.terms)
+        zeros = images(self.form, theta)
         norm = sum(term.square_norm(theta) for term in self.form.terms)
         return zeros, zeros, np.asarray(self.penalty / norm if norm else 1.0)
 

@@ -18,6 +18,7 @@ class FISTA(Algorithm):
     citation: ClassVar[str] = "Beck and Teboulle (2009), eq. (4.1)-(4.3)"
     formula: ClassVar[str] = "v+ = prox_{g/L}(m - grad f(m) / L), m+ = v+ + (t - 1)/t+ (v+ - v)"
     needs: ClassVar[str] = "one term with K = I"
+    drifts: ClassVar[str] = "its momentum changes with every iteration"
 
     @classmethod
     def accepts(cls, form: Form) -> bool:

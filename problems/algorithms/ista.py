@@ -26,6 +26,9 @@ class ISTA(Algorithm):
     def init(self, theta: Array) -> tuple[Array, Array]:
         return np.zeros(self.form.shape), step_length(self.form.smooth.lipschitz(theta))
 
+    def state(self, v: Array, theta: Array) -> tuple[Array, Array]:
+        return v, step_length(self.form.smooth.lipschitz(theta))
+
     def shared(self, start: Any, theta: Any) -> Any:
         """(grad f, weight of g, read-out) at theta."""
         return self.form.smooth.gradient(theta), self.form.terms[0].weight(theta), self.form.read(theta)

@@ -40,6 +40,7 @@ class Penalty(ABC):
 
     name: ClassVar[str]
     formula: ClassVar[str]
+    moves_with_weight: ClassVar[bool] = False  # whether the active manifold moves with w, as the faces of a box do
 
     def value(self, z: Any, weight: Any) -> Any:
         """g(z; w), a scalar; of a constraint 0, whether it holds or not."""
@@ -48,6 +49,10 @@ class Penalty(ABC):
     def prox(self, z: Any, step: Any, weight: Any) -> Any:
         """argmin over u of g(u; w) + |u - z|^2 / (2 step), in the shape of z."""
         raise NotImplementedError(f"{self.name} has no prox")
+
+    def prox_derivative(self, z: Any, step: Any, weight: Any, dz: Any, dweight: Any) -> Any:
+        """The weak derivative of prox(z, step, w) along (dz, dweight), written by hand, in the shape of z."""
+        raise NotImplementedError(f"{self.name} has no weak derivative of its prox")
 
     def conjugate_prox(self, z: Any, step: Any, weight: Any) -> Any:
         """The prox of the convex conjugate g*, by Moreau's identity: z - step prox_{g/step}(z / step)."""
@@ -87,6 +92,11 @@ class Penalty(ABC):
     def has_entropy(self) -> bool:
         """Whether the penalty is a constraint set with a Legendre entropy."""
         return type(self).mirror is not Penalty.mirror
+
+    @property
+    def has_prox_derivative(self) -> bool:
+        """Whether the weak derivative of the prox is written."""
+        return type(self).prox_derivative is not Penalty.prox_derivative
 
 
 def vanishing(z: Any, weight: Any) -> Any:

@@ -19,12 +19,18 @@ class Box(Penalty):
 
     name: ClassVar[str] = "box"
     formula: ClassVar[str] = "|z_i| <= w_i"
+    moves_with_weight: ClassVar[bool] = True
 
     def value(self, z: Any, weight: Any) -> Any:
         return vanishing(z, weight)
 
     def prox(self, z: Any, step: Any, weight: Any) -> Any:
         return array_namespace(z).clip(z, -weight, weight)
+
+    def prox_derivative(self, z: Any, step: Any, weight: Any, dz: Any, dweight: Any) -> Any:
+        """dz where |z| < w, sign(z) dw on the bound."""
+        xp = array_namespace(z)
+        return xp.where(xp.abs(z) < weight, dz, xp.sign(z) * dweight + 0.0 * dz)
 
     def cvxpy(self, expression: Any, weight: Any) -> tuple[Any, list[Any]]:
         return 0, [expression <= weight, expression >= -weight]
@@ -38,6 +44,7 @@ class Box(Penalty):
     def mirror_step(self, z: Any, slope: Any, weight: Any) -> Any:
         """w tanh(artanh(z / w) - slope), by (w + z) / (w - z) = exp(2 artanh(z / w)); the bounds are fixed points."""
         xp = array_namespace(z)
+        slope = xp.clip(slope, -300.0, 300.0)  # beyond, the step ends on the bound anyway and exponentials would overflow
         above, below = (weight + z) * xp.exp(-slope), (weight - z) * xp.exp(slope)
         return weight * (above - below) / (above + below)
 

@@ -26,6 +26,11 @@ class L1(Penalty):
         threshold = step * weight
         return z - array_namespace(z).clip(z, -threshold, threshold)
 
+    def prox_derivative(self, z: Any, step: Any, weight: Any, dz: Any, dweight: Any) -> Any:
+        """dz - step sign(z) dw where |z| > step w, else 0."""
+        xp = array_namespace(z)
+        return xp.where(xp.abs(z) > step * weight, dz - step * xp.sign(z) * dweight, 0.0 * dz)
+
     def conjugate_prox(self, z: Any, step: Any, weight: Any) -> Any:
         return array_namespace(z).clip(z, -weight, weight)
 

@@ -20,6 +20,7 @@ class Simplex(Penalty):
 
     name: ClassVar[str] = "simplex"
     formula: ClassVar[str] = "z_i >= 0, sum z_i = w"
+    moves_with_weight: ClassVar[bool] = True
 
     def value(self, z: Any, weight: Any) -> Any:
         return vanishing(z, weight)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-from array_api_compat import array_namespace
-
 from problems.base import Array
-from problems.penalties.base import Manifold, Penalty
+from problems.penalties.base import Manifold, Penalty, everywhere, vanishing
 
 
 class Zero(Penalty):
@@ -18,7 +15,7 @@ class Zero(Penalty):
     formula: ClassVar[str] = "0"
 
     def value(self, z: Any, weight: Any) -> Any:
-        return array_namespace(z).sum(0 * z)
+        return vanishing(z, weight)
 
     def prox(self, z: Any, step: Any, weight: Any) -> Any:
         return z
@@ -32,6 +29,5 @@ class Zero(Penalty):
     def cvxpy(self, expression: Any, weight: Any) -> tuple[Any, list[Any]]:
         return 0, []
 
-    def manifold(self, z: Array, weight: Array) -> Manifold:
-        """The whole space."""
-        return Manifold(np.eye(len(z)), self.value)
+    def manifold(self, z: Array, weight: Array, tolerance: float = 0.0) -> Manifold:
+        return everywhere(self, z)

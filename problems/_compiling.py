@@ -1,34 +1,34 @@
-"""How the package is compiled: numba, kept on disk between processes."""
+"""How compiled code is made: numba, kept on disk between processes."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import numba
 from numba.core import config
 
-from problems import _cache, _chain
+from problems import _cache
 
 Function = Callable[..., Any]
 
-SOURCES = (_chain,)  # compiled too
+HERE = Path(__file__).parent
+SOURCES = tuple(HERE / name for name in ("_chain.py", "_compiling.py", "_cuts.py", "_sweeps.py"))  # compiled here
 
 
-def _folder() -> str:
-    """A folder of the user's cache that changes with any source of this package, and of what it compiles from another.
+@cache
+def _folder(package: Path) -> str:
+    """A folder of the user's cache that changes with any source of the package, and of what it compiles from here.
 
     numba itself looks at the file of a function alone, and would keep what was inlined from another.
     """
     root = _cache.folder("compiled")
-    paths = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(str(module.__file__)) for module in SOURCES)]
+    paths = SOURCES if package == HERE else (*sorted(package.glob("*.py")), *SOURCES)
     sources = b"".join(path.read_bytes() for path in paths)
     return str(root / hashlib.sha256(sources).hexdigest()[:16]) if root else ""
-
-
-FOLDER = _folder()
 
 
 def compiled(function: Function) -> Function:
@@ -42,9 +42,10 @@ def compiled_as_written(function: Function) -> Function:
 
 
 def _made(function: Function, fastmath: set[str]) -> Function:
-    before, config.CACHE_DIR = config.CACHE_DIR, FOLDER  # read when the function is decorated
+    folder = _folder(Path(function.__code__.co_filename).parent)
+    before, config.CACHE_DIR = config.CACHE_DIR, folder  # read when the function is decorated
     try:
-        made = numba.njit(cache=bool(FOLDER), nogil=True, error_model="numpy", fastmath=fastmath)(function)
+        made = numba.njit(cache=bool(folder), nogil=True, error_model="numpy", fastmath=fastmath)(function)
     finally:
         config.CACHE_DIR = before
     return cast(Function, made)

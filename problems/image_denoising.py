@@ -9,11 +9,11 @@ from problems._photographs import crop
 from problems.ensembles import Ensemble
 
 
-class TV2D(IsotropicTV):
+class ImageDenoising(IsotropicTV):
     """x*(t) = argmin 1/2 |x - y|^2 + exp(t) sum_b |(D x)_b|_2. Source: Rudin, Osher and Fatemi (1992)."""
 
     @classmethod
-    def draw(cls, n: int, seed: int, theta: str, sigma: float) -> TV2D:
+    def draw(cls, n: int, seed: int, theta: str, sigma: float) -> ImageDenoising:
         """White noise on a crop of a photograph; lambda = sigma."""
         rng = np.random.default_rng(seed)
         clean = crop(n, rng)
@@ -22,8 +22,8 @@ class TV2D(IsotropicTV):
 
 
 ENSEMBLE = Ensemble(
-    name="tv-2d",
-    draw=TV2D.draw,
+    name="image-denoising",
+    draw=ImageDenoising.draw,
     citation="Rudin, Osher and Fatemi (1992)",
     formula="1/2 |x - y|^2 + e^t sum |(D x)_b|_2",
     thetas=("weight",),

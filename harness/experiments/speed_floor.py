@@ -1,0 +1,265 @@
+"""Where the time of one exact gradient goes, part by part, and the least that any solver would need."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from itertools import cycle
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from rich.console import Console
+from rich.markdown import Markdown
+
+from harness import environment
+from harness.timing import median_interval, waiter, without_gc
+from methods.blorc import Blorc
+from methods.cone_layers import ConeLayer
+from problems import AnalysisL1
+from problems.base import Array
+
+THETAS = 8
+ROUNDS = 25
+PEER_CALLS = 3  # of cvxpylayers, which takes up to seconds
+ROUND_S = 0.004  # a part is repeated that long in a round
+WIDTH = 180
+COUNTS = 4  # places in the counts of a solve
+CASES = (  # operator, n, signals
+    *((operator, 64, 1) for operator in ("identity", "dct", "tv", "circular-tv", "random", "random-2n", "trained")),
+    *((operator, 256, 1) for operator in ("identity", "tv", "random")),
+    *((operator, 64, 100) for operator in ("identity", "tv", "random", "trained")),
+)
+PARTS = ("wrapper", "scan", "search", "factor", "verification", "adjoint", "writing")
+
+Part = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median microseconds a signal; `floor`: pattern given away, nothing verified; `peer`: cvxpylayers at its defaults."""
+
+    operator: str
+    n: int
+    signals: int
+    free: float
+    call: float
+    call_low: float
+    call_high: float
+    wrapper: float
+    scan: float
+    search: float
+    factor: float
+    verification: float
+    adjoint: float
+    writing: float
+    floor: float
+    floor_low: float
+    floor_high: float
+    peer: float
+
+
+def reproduce(folder: Path, quick: bool) -> Path:
+    """Write speed-floor.md and .csv into the folder; a fifth of the rounds and one call of cvxpylayers when quick."""
+    if folder.exists():
+        raise ValueError(f"folder {folder} exists already; give another --out")
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if before is not None:
+        os.sched_setaffinity(0, {max(before)})
+    try:
+        rows = [_measured(*case, ROUNDS // 5 if quick else ROUNDS, 1 if quick else PEER_CALLS) for case in CASES]
+    finally:
+        if before is not None:
+            os.sched_setaffinity(0, before)
+    folder.mkdir(parents=True)
+    with (folder / "speed-floor.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(field.name for field in fields(Row))
+        writer.writerows([getattr(row, field.name) for field in fields(Row)] for row in rows)
+    page = folder / "speed-floor.md"
+    page.write_text("\n".join(_lines(rows)) + "\n")
+    console = Console()
+    wide = console if console.is_terminal else Console(width=WIDTH)
+    wide.print(Markdown(_table(rows)))
+    return page
+
+
+def _measured(operator: str, n: int, signals: int, rounds: int, peer_calls: int) -> Row:
+    print(f"{operator}, n = {n}, {signals} signals: timing", flush=True)
+    problem = AnalysisL1.draw(
+        n=n,
+        seed=1,
+        operator=operator,
+        signal="dct-sparse" if operator in ("identity", "dct") else "piecewise-constant",
+        batch=signals if signals > 1 else None,
+    )
+    rng = np.random.default_rng(0)  # a batch has its signals to vary
+    thetas = [np.array(problem.theta), *(problem.perturbed(rng) for _ in range(THETAS - 1 if signals == 1 else 0))]
+    parts, free = _parts(problem, thetas)
+    times = _time(parts, rounds)
+    median = {name: float(np.median(spent)) for name, spent in times.items()}
+    call, floor = median_interval(times["call"]), median_interval(times["floor"])
+    return Row(
+        operator=operator,
+        n=n,
+        signals=signals,
+        free=free,
+        call=call[0],
+        call_low=call[1],
+        call_high=call[2],
+        wrapper=call[0] - median["minimise"] - median["adjoint"] - median["writing"],
+        scan=median["scan"],
+        search=median["minimise"] - median["scan"] - median["factor"] - median["verification"],
+        factor=median["factor"],
+        verification=median["verification"],
+        adjoint=median["adjoint"],
+        writing=median["writing"],
+        floor=floor[0],
+        floor_low=floor[1],
+        floor_high=floor[2],
+        peer=_peer(problem, thetas, peer_calls),
+    )
+
+
+def _parts(problem: AnalysisL1, thetas: list[Array]) -> tuple[dict[str, tuple[Part, int]], float]:
+    """Each part with the number of signals that one call of it runs over; and the mean number of free rows."""
+    from methods._bounded import read_only
+    from methods._exact import batch, dual, floor
+    from methods._exact.work import M, sizes
+
+    ws, ys, beta, batched = np.stack(thetas), np.atleast_2d(problem.y).copy(), problem.beta, problem.y.ndim == 2
+    (k, n), count = ws.shape[1:], len(ys) if batched else len(ws)
+    floats_size, integers_size = sizes(k, n)
+    floats, integers, status = (
+        np.empty((count, floats_size)),
+        np.empty((count, integers_size), np.int64),
+        np.empty(count, np.int64),
+    )
+    h, v, out, x, z = np.empty((count, k)), np.empty((count, n)), np.empty((k, n)), floats[:, :n], floats[:, n : n + k]
+    shared = batch.shared_products(ws[0], len(ys))
+    given, prepared = [read_only(w) for w in ws], Blorc().prepare(problem)
+    next_call, next_floor = _cycle(len(ws)), _cycle(len(ws))
+
+    def minimise() -> None:
+        if batched:
+            batch.minimise_all(ws[0], ys, beta, False, batch.shared_products(ws[0], len(ys)), floats, integers, status)
+        else:
+            floor.minimise_each(ws, ys[0], beta, floats, integers, status)
+
+    def write() -> object:
+        return -(z.T @ v + h.T @ x) if batched else floor.writes(floats, h, v, out)
+
+    def least() -> None:
+        if batched:
+            floor.least_all(ws[0], ys, gs, shared, status, floats, integers, h, v)
+            write()
+        else:
+            t = next_floor()
+            floor.least_gradient(given[t], ys[0], gs[t], shared, status[t], floats[t], integers[t], np.empty((k, n)))
+
+    minimise()
+    if dual.FAILED in status:
+        raise AssertionError("the compiled solver leaves an instance of the table open: its parts cannot be timed")
+    gs = x - problem.target
+    free = float(np.mean(integers[:, M - COUNTS]))
+    return {
+        "call": (lambda: prepared(thetas[next_call()]), len(ys)),
+        "minimise": (minimise, count),
+        "scan": (lambda: floor.scan(ws, floats, integers), count),
+        "factor": (lambda: floor.factors(ws, shared, status, floats, integers), count),
+        "verification": (lambda: floor.checks(ws, ys, beta, floats, integers), count),
+        "adjoint": (lambda: floor.adjoints(ws, gs, status, floats, integers, h, v), count),
+        "writing": (write, count),
+        "floor": (least, len(ys)),
+    }, free
+
+
+def _cycle(count: int) -> Callable[[], int]:
+    return cycle(range(count)).__next__
+
+
+def _time(parts: dict[str, tuple[Part, int]], rounds: int) -> dict[str, list[float]]:
+    """Microseconds a signal, one number a round: the mean over ROUND_S; all parts in every round, in one process."""
+    loops = {}
+    for name, (part, _) in parts.items():
+        part()
+        start = perf_counter()
+        part()
+        loops[name] = max(1, round(ROUND_S / (perf_counter() - start)))
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    with without_gc():
+        for _ in range(rounds):
+            for name, (part, count) in parts.items():
+                start = perf_counter()
+                for _ in range(loops[name]):
+                    part()
+                times[name].append((perf_counter() - start) / loops[name] / count * 1e6)
+    return times
+
+
+def _peer(problem: AnalysisL1, thetas: list[Array], calls: int) -> float:
+    """Median microseconds a signal of cvxpylayers in torch, forward and backward, after a call that is not counted."""
+    prepared = ConeLayer("torch").prepare(problem)
+    wait, times = waiter(prepared(thetas[0])), []
+    for index in range(calls):
+        start = perf_counter()
+        wait(prepared(thetas[index % len(thetas)]).grad)
+        times.append(perf_counter() - start)
+    return float(np.median(times)) * 1e6 / len(np.atleast_2d(problem.y))
+
+
+def _table(rows: list[Row]) -> str:
+    head = "| W | n | signals | zero rows | call [95 %] | " + " | ".join(PARTS) + " | floor [95 %] | call / floor"
+    head += " | cvxpylayers / call | / floor |"
+    return "\n".join([head, "|---" * head.count(" | ") + "|---|", *map(_line, rows)])
+
+
+def _line(row: Row) -> str:
+    parts = " | ".join(f"{getattr(row, part):.2g}" for part in PARTS)
+    return (
+        f"| {row.operator} | {row.n} | {row.signals} | {row.free:.0f}"
+        f" | {row.call:.3g} [{row.call_low:.3g}, {row.call_high:.3g}] | {parts}"
+        f" | {row.floor:.3g} [{row.floor_low:.3g}, {row.floor_high:.3g}] | {row.call / row.floor:.1f}"
+        f" | {row.peer / row.call:.0f} | {row.peer / row.floor:.0f} |"
+    )
+
+
+def _lines(rows: list[Row]) -> list[str]:
+    facts = environment.snapshot(1)
+    return [
+        "# Where the time of one exact gradient goes",
+        "",
+        "Microseconds a signal of `blorc`, NumPy in, dense gradient out.",
+        "",
+        _table(rows),
+        "",
+        "- wrapper: Python around the compiled code: arrays made, arguments passed, loss and its gradient, checks.",
+        "- scan: the first pass over W: extents and lengths of its rows.",
+        "- search: what finds the pattern: sweeps, Newton steps and factors beyond the one below.",
+        "- factor: the products of the zero rows and their factor, given the pattern; a batch shares the products.",
+        "- verification: the last pass W x* and the conditions of every row.",
+        "- adjoint: h and v with that factor. writing: the dense gradient from them.",
+        "- floor: a compiled call that is given the pattern and verifies nothing: two passes over W, the factor, two solves,"
+        " the dense gradient. No solver that has to find the pattern can be below it with this arithmetic.",
+        "- cvxpylayers / floor: the most that any such code could gain on cvxpylayers here, in this process.",
+        "",
+        *_sentences(rows),
+        "",
+        f"Here: one thread, medians over rounds in which all parts alternate; {facts['processor']}, commit"
+        f" {facts['commit'] or 'unknown'}.",
+    ]
+
+
+def _sentences(rows: list[Row]) -> list[str]:
+    """For each row, the largest part beside the floor."""
+    found = []
+    for row in rows:
+        largest = max(("wrapper", "search", "verification"), key=lambda part: getattr(row, part))
+        share = getattr(row, largest) / row.call
+        found.append(
+            f"- {row.operator}, n = {row.n}, {'one signal' if row.signals == 1 else f'{row.signals} signals'}: the floor is"
+            f" {row.floor / row.call:.0%} of the call; the largest part beyond it is {largest}, {share:.0%}."
+        )
+    return found

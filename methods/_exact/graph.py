@@ -1,0 +1,94 @@
+"""x*(theta) and its adjoint for total variation on a graph in log-weights, such as 2-D total variation of an image.
+
+The flat regions come from problems/_graph.py. On them x* and v = P g are means, afresh with compensated sums, so that both err
+by a few units in the last place. Log-weights of zero rows do not move ker W0: <z, K v> and <h, K x*> have no derivative in
+them, whatever solution h of W0^T h = g - v is taken, for w_i v = 0 and w_i x* = 0: h = 0 is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from problems._box_dual import TOUCHING
+from problems._compiling import compiled, compiled_as_written
+from problems._graph import Graph, parts
+from problems.base import Array, SolveError
+
+TOUCH = 1e-11  # a flow this close to its bound, or regions whose levels are, by share of max |y|: perhaps a kink
+ACCEPTED = 1e-9  # how far from the level of its region the flow may leave a node: the integers behind it have 61 - log2(n) bits
+
+
+@compiled_as_written
+def averages(values: Array, label: Array, count: int) -> Array:
+    """The mean of the values of every region, (count,); sums by Neumaier's compensation."""
+    total, lost, size = np.zeros(count), np.zeros(count), np.zeros(count, np.int64)
+    for i in range(len(values)):
+        r = label[i]
+        high = total[r] + values[i]
+        lost[r] += (total[r] - high) + values[i] if abs(total[r]) >= abs(values[i]) else (values[i] - high) + total[r]
+        total[r] = high
+        size[r] += 1
+    return (total + lost) / size
+
+
+@compiled
+def reached(first: Array, edges: Array, tail: Array, head: Array, room: Array, label: Array, count: int, against: bool) -> int:
+    """How many nodes can be reached from one root in every region along edges (k, 2) that have room from or to their tail."""
+    n = len(label)
+    seen, known, queue = np.zeros(n, np.bool_), np.zeros(count, np.bool_), np.empty(n, np.int32)
+    done, size = 0, 0
+    for i in range(n):
+        if not known[label[i]]:
+            known[label[i]] = seen[i] = True
+            queue[size] = i
+            size += 1
+    while done < size:
+        u = queue[done]
+        done += 1
+        for e in edges[first[u] : first[u + 1]]:
+            v = tail[e] + head[e] - u
+            way = 0 if (tail[e] == u) != against else 1
+            if not seen[v] and label[v] == label[u] and room[e, way]:
+                seen[v] = True
+                queue[size] = v
+                size += 1
+    return size
+
+
+@dataclass(frozen=True)
+class GraphSolution:
+    """x (n,), z (k,), the region of every node, and whether the pattern may change within rounding."""
+
+    x: Array
+    z: Array
+    label: Array
+    count: int
+    iterations: int
+    touching: bool
+
+    @property
+    def note(self) -> str:
+        return TOUCHING if self.touching else ""
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        """(0, v): v = P g, the mean of g over every region."""
+        return np.zeros(len(self.z)), averages(np.ascontiguousarray(g), self.label, self.count)[self.label]
+
+
+def solve(graph: Graph, y: Array, beta: float) -> GraphSolution:
+    """min 1/2 |x - y|^2 + beta sum_e a_e |x_head - x_tail|; SolveError where the regions do not verify."""
+    bound, scale = beta * graph.a, float(np.abs(y).max())
+    found = parts(graph, y, bound)
+    between = found.between(graph)
+    means = averages(y + found.inflow(graph, between), found.label, found.count)
+    x = means[found.label]
+    steps = -np.sign(found.flow[between]) * (x[graph.head] - x[graph.tail])[between]
+    left = y + found.inflow(graph, np.ones(len(bound), np.bool_)) - x
+    if steps.min(initial=0.0) < -ACCEPTED * scale or np.abs(left).max() > ACCEPTED * scale:
+        raise SolveError("the flat regions found on the graph do not satisfy the optimality conditions")
+    room = np.stack((bound - found.flow, bound + found.flow), axis=1) > TOUCH * scale
+    ways = (reached(*graph.around, graph.tail, graph.head, room, found.label, found.count, way) for way in (False, True))
+    touching = steps.min(initial=np.inf) <= TOUCH * scale or any(count < graph.n for count in ways)
+    return GraphSolution(x, -found.flow / graph.a, found.label, found.count, found.cuts, bool(touching))

@@ -1,0 +1,28 @@
+"""Which proof an instance gets that is too large for dense algebra."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from problems.base import Array
+from problems.parametrisations import Filters, Weighted
+
+if TYPE_CHECKING:
+    from problems.analysis_l1 import AnalysisL1
+
+
+def prover(problem: AnalysisL1, theta: Array, largest: int) -> ModuleType | None:
+    """The module whose `certify(problem)` and `solve(problem, theta)` serve K(theta); None up to `largest` entries of it."""
+    parametrisation = problem.parametrisation
+    if isinstance(parametrisation, Filters):
+        from problems import _filter_proof
+
+        return _filter_proof if len(theta) * parametrisation.side**4 > largest else None
+    w = parametrisation.sparse(theta)
+    if w is None or w.shape[0] * w.shape[1] <= largest:
+        return None
+    from problems import _chain, _chain_proof, _graph_proof
+
+    on_graph = isinstance(parametrisation, Weighted) and _chain.edges(w) is None
+    return _graph_proof if on_graph else _chain_proof
