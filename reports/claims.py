@@ -71,7 +71,7 @@ def figure(claim: Claim) -> Figure:
     labels = list(dict.fromkeys(curve.label for curve in claim.curves))
     colours = dict(zip(labels, sns.color_palette("colorblind", len(labels)), strict=True))
     with style.theme():
-        made, axes = style.panels(len(names), 3, 4.6, 3.6)
+        made, axes = style.panels(len(names), 2 if len(names) == 4 else 3, 4.6, 3.6)
         for name, axis in zip(names, axes, strict=True):
             _draw(claim, name, axis, colours)
         handles = [
@@ -79,7 +79,7 @@ def figure(claim: Claim) -> Figure:
             for i, label in enumerate(labels)
         ]
         made.legend(handles=handles, loc="outside right upper", frameon=False)
-        made.suptitle(claim.title)
+        made.suptitle(claim.title, x=0.01, ha="left")
     return made
 
 
@@ -95,8 +95,8 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)
     for mark in (mark for mark in claim.marks if mark.panel == name):
         axis.axvline(mark.x, color="0.4", ls=":", lw=1)
-        top = axis.get_xaxis_transform()
-        axis.text(mark.x, 0.98, mark.label, transform=top, rotation=90, fontsize=8, va="top", ha="right")
+        place = {"xy": (mark.x, 0.03), "xycoords": axis.get_xaxis_transform(), "textcoords": "offset points"}
+        axis.annotate(mark.label, **place, xytext=(-3, 0), rotation=90, fontsize=8, va="bottom", ha="right", color="0.3")
     axis.set_yscale("log")
     if claim.fit != "geometric":
         axis.set_xscale("log")

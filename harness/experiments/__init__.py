@@ -3,11 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.experiments import blorc_table4, rates_convex, rates_strongly_convex, robustness, smoothing_bias, speed_floor
+from harness.experiments import (
+    blorc_table4,
+    identification,
+    rates_convex,
+    rates_strongly_convex,
+    robustness,
+    smoothing_bias,
+    speed_floor,
+)
 from harness.experiments._claims import experiment
 
 EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "blorc-table4": blorc_table4.reproduce,
+    "identification": experiment(identification.measure),
     "rates-convex": experiment(rates_convex.measure),
     "rates-strongly-convex": experiment(rates_strongly_convex.measure),
     "robustness": robustness.reproduce,

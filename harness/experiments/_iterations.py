@@ -23,6 +23,7 @@ from problems.algorithms import algorithm
 from problems.base import Array
 from problems.penalties import Box
 
+Momentum = Callable[[int], Array]  # K -> b_0 .. b_{K-1}
 ROUNDING = 1e-11  # relative errors below it may be rounding: slopes are fitted above
 
 
@@ -53,7 +54,7 @@ def fista(count: int) -> Array:
     return np.array(found)
 
 
-def constant(ratio: float) -> Callable[[int], Array]:
+def constant(ratio: float) -> Momentum:
     """(1 - sqrt(ratio)) / (1 + sqrt(ratio)), ratio = mu / L: Nesterov (2004), (2.2.22)."""
     root = math.sqrt(ratio)
     return lambda count: np.full(count, (1 - root) / (1 + root))
@@ -65,7 +66,7 @@ class Pass:
     v (K + 1, n) from the start on; x (K + 1, ...); error of a gradient against the reference, of x against x*.
     """
 
-    def __init__(self, problem: Problem, count: int, momentum: Callable[[int], Array] = plain, scheme: str = "ista") -> None:
+    def __init__(self, problem: Problem, count: int, momentum: Momentum = plain, scheme: str = "ista") -> None:
         assert isinstance(problem, Splitting)
         self.problem, self.count, self.momentum = problem, count, momentum(count)
         self.scheme = algorithm(scheme, problem)
