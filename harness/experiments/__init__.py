@@ -5,7 +5,10 @@ from pathlib import Path
 
 from harness.experiments import (
     blorc_table4,
+    bregman,
     identification,
+    inexact_ift,
+    memory,
     rates_convex,
     rates_strongly_convex,
     robustness,
@@ -16,7 +19,10 @@ from harness.experiments._claims import experiment
 
 EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "blorc-table4": blorc_table4.reproduce,
+    "bregman": experiment(bregman.measure),
     "identification": experiment(identification.measure),
+    "inexact-ift": experiment(inexact_ift.measure),
+    "memory": experiment(memory.measure),
     "rates-convex": experiment(rates_convex.measure),
     "rates-strongly-convex": experiment(rates_strongly_convex.measure),
     "robustness": robustness.reproduce,
