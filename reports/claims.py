@@ -14,6 +14,7 @@ from reports.statistics import Estimate
 from reports.text import Cell, Table
 from results.claims import Claim, Curve
 
+FEW = 6
 SLOPES = {"power": "p in y ~ x^p [95 % CI]", "geometric": "q in y ~ q^x [95 % CI]"}
 
 
@@ -100,7 +101,15 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
     axis.set_yscale("log")
     if claim.fit != "geometric":
         axis.set_xscale("log")
+        _tick(axis, {x for curve in claim.curves if curve.panel == name for x in curve.x})
     axis.set(title=name, xlabel=claim.x_label, ylabel=claim.y_label)
+
+
+def _tick(axis: Axes, values: set[float]) -> None:
+    """The values themselves where they are few: within a decade the labels of matplotlib overlap."""
+    if len(values) <= FEW:
+        axis.set_xticks(sorted(values), labels=[f"{value:g}" for value in sorted(values)])
+        axis.set_xticks([], minor=True)
 
 
 def _page(claim: Claim, found: Table) -> str:

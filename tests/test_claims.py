@@ -167,4 +167,6 @@ def test_the_bias_of_smoothing_is_of_first_order() -> None:
     claim = smoothing_bias.measure(True)
     assert_drawn(claim)
     # Below the margins the bias is linear in eps, with a quadratic part of the size of eps over them.
-    assert all(value == pytest.approx(1, abs=0.15) for value in slopes(claim, "smoothed IFT").values())
+    # Random operators are left out: their margins lie inside the range fitted.
+    found = slopes(claim, "smoothed IFT")
+    assert all(found[operator] == pytest.approx(1, abs=0.15) for operator in ("tv", "dct"))

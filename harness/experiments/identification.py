@@ -38,8 +38,8 @@ def measure(quick: bool) -> Claim:
         statement="Where the solution is not degenerate, proximal iterations find the active pattern (the support of the "
         "Lasso, the entries of the dual at their bound) after finitely many iterations and keep it. Before that derivatives "
         "are those of wrong patterns and jump whenever an entry joins or leaves: that is the kink of the error. After it "
-        "the map is affine, implicit differentiation at x_K is off by the error of x_K alone, and unrolling forgets the wrong Jacobians "
-        "at the rate of the iteration on the pattern found.",
+        "the map is affine, implicit differentiation at x_K is off by the error of x_K alone, and "
+        "unrolling forgets the wrong Jacobians at the rate of the iteration on the pattern found.",
         source="Liang, Fadili and Peyre (2014, 2017); Vaiter et al. (2017); Bertrand et al. (2020)",
         x_label="iterations K",
         y_label="relative error",

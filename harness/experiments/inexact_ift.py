@@ -45,8 +45,8 @@ def measure(quick: bool) -> Claim:
     return Claim(
         name="inexact-ift",
         title="Inexact implicit differentiation: error and computable bound",
-        statement="With the lower level solved to |grad Phi| <= mu eps and the linear system to a residual delta, the gradient is "
-        "off by O(eps + delta + eps^2 + eps delta), and a bound omega on that is computable from quantities at hand. Here "
+        statement="With the lower level solved to |grad Phi| <= mu eps and the linear system to a residual delta, the gradient "
+        "is off by O(eps + delta + eps^2 + eps delta), and a bound omega on that is computable from quantities at hand. Here "
         "eps = delta.",
         source="Pedregosa (2016); Ehrhardt and Roberts (2024); Salehi, Mukherjee, Roberts and Ehrhardt (2025)",
         x_label="eps = delta",
