@@ -12,7 +12,7 @@ bench: install  ## the default comparison, to a finished report
 	$(BIN)/dargmin run --preset default
 
 test: install lint  ## all tests
-	$(BIN)/python -m pytest tests --ignore=tests/benchmarks
+	$(BIN)/python -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

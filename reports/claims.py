@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from reports import statistics, style, text
 from reports.statistics import Estimate
-from reports.text import Table
+from reports.text import Cell, Table
 from results.claims import Claim, Curve
 
+FEW = 6
 SLOPES = {"power": "p in y ~ x^p [95 % CI]", "geometric": "q in y ~ q^x [95 % CI]"}
 
 
@@ -48,7 +49,7 @@ def table(claim: Claim) -> Table:
         [
             *([curve.panel] if several else []),
             curve.label,
-            text.interval(slope(claim, curve)),
+            _interval(claim, slope(claim, curve)),
             f"{curve.fit[0]:g} to {curve.fit[1]:g}" if curve.fit else text.ABSENT,
             curve.expected or text.ABSENT,
         ]
@@ -58,13 +59,20 @@ def table(claim: Claim) -> Table:
     return text.table("Slopes", columns, lines)
 
 
+def _interval(claim: Claim, found: Estimate) -> Cell:
+    """Four decimals for q: what tells rates apart is 1 - q."""
+    if claim.fit != "geometric" or not np.isfinite(found.low):
+        return text.interval(found)
+    return Cell(f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]", found.value)
+
+
 def figure(claim: Claim) -> Figure:
     """One panel beside another, a line a curve, its fitted range drawn bolder."""
     names = list(dict.fromkeys(curve.panel for curve in claim.curves))
     labels = list(dict.fromkeys(curve.label for curve in claim.curves))
     colours = dict(zip(labels, sns.color_palette("colorblind", len(labels)), strict=True))
     with style.theme():
-        made, axes = style.panels(len(names), 3, 4.6, 3.6)
+        made, axes = style.panels(len(names), 2 if len(names) == 4 else 3, 4.6, 3.6)
         for name, axis in zip(names, axes, strict=True):
             _draw(claim, name, axis, colours)
         handles = [
@@ -72,7 +80,7 @@ def figure(claim: Claim) -> Figure:
             for i, label in enumerate(labels)
         ]
         made.legend(handles=handles, loc="outside right upper", frameon=False)
-        made.suptitle(claim.title)
+        made.suptitle(claim.title, x=0.01, ha="left")
     return made
 
 
@@ -82,27 +90,27 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
         x, y = np.array(curve.x), np.array(curve.y)
         shown = np.isfinite(y) & (y > 0)
         marker = style.MARKERS[labels.index(curve.label) % len(style.MARKERS)]
-        axis.plot(
-            x[shown],
-            y[shown],
-            color=colours[curve.label],
-            marker=marker,
-            markevery=max(1, shown.sum() // 25),
-            ms=4,
-            lw=0.9,
-            alpha=0.9,
-        )
+        look = {"color": colours[curve.label], "marker": marker, "markevery": max(1, int(shown.sum()) // 25)}
+        axis.plot(x[shown], y[shown], ms=3.2, lw=0.9, alpha=0.9, **look)
         if curve.fit is not None:
             bold = shown & (x >= curve.fit[0]) & (x <= curve.fit[1])
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)
     for mark in (mark for mark in claim.marks if mark.panel == name):
         axis.axvline(mark.x, color="0.4", ls=":", lw=1)
-        top = axis.get_xaxis_transform()
-        axis.text(mark.x, 0.98, mark.label, transform=top, rotation=90, fontsize=8, va="top", ha="right")
+        place = {"xy": (mark.x, 0.03), "xycoords": axis.get_xaxis_transform(), "textcoords": "offset points"}
+        axis.annotate(mark.label, **place, xytext=(-3, 0), rotation=90, fontsize=8, va="bottom", ha="right", color="0.3")
     axis.set_yscale("log")
     if claim.fit != "geometric":
         axis.set_xscale("log")
+        _tick(axis, {x for curve in claim.curves if curve.panel == name for x in curve.x})
     axis.set(title=name, xlabel=claim.x_label, ylabel=claim.y_label)
+
+
+def _tick(axis: Axes, values: set[float]) -> None:
+    """The values themselves where they are few: within a decade the labels of matplotlib overlap."""
+    if len(values) <= FEW:
+        axis.set_xticks(sorted(values), labels=[f"{value:g}" for value in sorted(values)])
+        axis.set_xticks([], minor=True)
 
 
 def _page(claim: Claim, found: Table) -> str:

@@ -1,13 +1,31 @@
-"""Tables and figures that one command makes: EXPERIMENTS maps a name to a function of (folder, quick) that writes its page."""
+"""Re-made tables and figures of the papers: EXPERIMENTS maps a name to a function of (folder, quick) that writes its page."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.experiments import blorc_table4, lp_tuning, robustness, smoothing_bias, speed_floor
+from harness.experiments import (
+    blorc_table4,
+    bregman,
+    identification,
+    inexact_ift,
+    lp_tuning,
+    memory,
+    rates_convex,
+    rates_strongly_convex,
+    robustness,
+    smoothing_bias,
+    speed_floor,
+)
 from harness.experiments._claims import experiment
 
 EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "blorc-table4": blorc_table4.reproduce,
+    "bregman": experiment(bregman.measure),
+    "identification": experiment(identification.measure),
+    "inexact-ift": experiment(inexact_ift.measure),
+    "memory": experiment(memory.measure),
+    "rates-convex": experiment(rates_convex.measure),
+    "rates-strongly-convex": experiment(rates_strongly_convex.measure),
     "lp-tuning": experiment(lp_tuning.measure),
     "robustness": robustness.reproduce,
     "smoothing-bias": experiment(smoothing_bias.measure),
