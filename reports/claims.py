@@ -90,15 +90,25 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
         x, y = np.array(curve.x), np.array(curve.y)
         shown = np.isfinite(y) & (y > 0)
         marker = style.MARKERS[labels.index(curve.label) % len(style.MARKERS)]
-        look = {"color": colours[curve.label], "marker": marker, "markevery": max(1, int(shown.sum()) // 25)}
-        axis.plot(x[shown], y[shown], ms=3.2, lw=0.9, alpha=0.9, **look)
+        (line,) = axis.plot(x[shown], y[shown], color=colours[curve.label], marker=marker, ms=3.2, lw=0.9, alpha=0.9)
+        line.set_markevery(max(1, int(shown.sum()) // 25))
         if curve.fit is not None:
             bold = shown & (x >= curve.fit[0]) & (x <= curve.fit[1])
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)
     for mark in (mark for mark in claim.marks if mark.panel == name):
         axis.axvline(mark.x, color="0.4", ls=":", lw=1)
-        place = {"xy": (mark.x, 0.03), "xycoords": axis.get_xaxis_transform(), "textcoords": "offset points"}
-        axis.annotate(mark.label, **place, xytext=(-3, 0), rotation=90, fontsize=8, va="bottom", ha="right", color="0.3")
+        axis.annotate(
+            mark.label,
+            (mark.x, 0.03),
+            xycoords=axis.get_xaxis_transform(),
+            xytext=(-3, 0),
+            textcoords="offset points",
+            rotation=90,
+            fontsize=8,
+            va="bottom",
+            ha="right",
+            color="0.3",
+        )
     axis.set_yscale("log")
     if claim.fit != "geometric":
         axis.set_xscale("log")

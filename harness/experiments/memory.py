@@ -46,8 +46,8 @@ def measure(quick: bool) -> Claim:
     return Claim(
         name="memory",
         title="Peak memory of one gradient",
-        statement="Reverse mode through K iterations keeps what every one of them needs, O(K n); implicit differentiation keeps "
-        "the fixed point alone, O(n), however many iterations led there.",
+        statement="Reverse mode through K iterations keeps what every one of them needs, O(K n); implicit differentiation "
+        "keeps the fixed point alone, O(n), however many iterations led there.",
         source="Mehmood and Ochs (2020); Bai, Kolter and Koltun (2019); Ghosh, McCann and Ravishankar (2022)",
         x_label="K, or n",
         y_label="peak above the baseline, MiB",
