@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from problems.base import Array
+from problems._arrays import local
+from problems.base import Array, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut(Problem):
+    """L = 1/(2 m') |A' x* - y'|^2 on held-out rows, of a regression whose log-weights are theta.
+
+    A (m, n), y (m,) for the lower level; A' (m', n), y' (m',) for the loss.
+    """
+
+    theta: Array
+    a: Array
+    y: Array
+    a_val: Array
+    y_val: Array
+
+    def loss(self, x: Any, theta: Any) -> Any:
+        xp, a = local(x, self.a_val)
+        return xp.sum((a @ x - local(x, self.y_val)[1]) ** 2) / (2 * len(self.y_val))
+
+    def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
+        return self.a_val.T @ (self.a_val @ x - self.y_val) / len(self.y_val), np.zeros_like(theta)
+
+    def perturbed(self, rng: np.random.Generator) -> Array:
+        return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
+
+    def data_names(self) -> tuple[str, ...]:
+        return "a", "y", "a_val", "y_val"
 
 
 def split(n: int, seed: int, signal: str) -> tuple[Array, Array, Array, Array]:

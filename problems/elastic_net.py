@@ -10,31 +10,24 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from problems._arrays import local
-from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
+from problems._regression import HeldOut, split
+from problems.base import Array, ConicModel, ConicProgram, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
 from problems.penalties import L1
 
 
 @dataclass(frozen=True, eq=False)
-class ElasticNet(Problem, Splitting, ConicProgram):
+class ElasticNet(HeldOut, Splitting, ConicProgram):
     """x*(theta) = argmin 1/2 |A x - y|^2 + exp(theta_1) |x|_1 + exp(theta_2)/2 |x|^2, L = 1/(2 m') |A' x* - y'|^2.
 
     theta: (2,) log-weights; A (m, n), y (m,), held-out A' (m', n), y' (m',). Source: Zou and Hastie (2005).
     """
 
-    theta: Array
-    a: Array
-    y: Array
-    a_val: Array
-    y_val: Array
-
     @classmethod
     def draw(cls, n: int, seed: int, theta: str, signal: str) -> ElasticNet:
         """Data as for the Lasso, and breast cancer (n = 30, labels -1 and 1); weights lambda_max / 20 and 1 / 10."""
-        from problems import _regression
-
-        a, y, a_val, y_val = _regression.split(n, seed, signal)
+        a, y, a_val, y_val = split(n, seed, signal)
         return cls(np.log([np.abs(a.T @ y).max() / 20, 0.1]), a, y, a_val, y_val)
 
     # Problem
@@ -52,16 +45,6 @@ class ElasticNet(Problem, Splitting, ConicProgram):
         if (np.sign(x) != signs).any() or (np.abs(slope[~support]) > l1 * (1 + 1e-9)).any():
             raise SolveError("the support found by coordinate descent is not that of the elastic net")
         return x
-
-    def loss(self, x: Any, theta: Any) -> Any:
-        xp, a = local(x, self.a_val)
-        return xp.sum((a @ x - local(x, self.y_val)[1]) ** 2) / (2 * len(self.y_val))
-
-    def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
-        return self.a_val.T @ (self.a_val @ x - self.y_val) / len(self.y_val), np.zeros_like(theta)
-
-    def data_names(self) -> tuple[str, ...]:
-        return "a", "y", "a_val", "y_val"
 
     def structure(self) -> Hashable:
         return type(self)

@@ -9,36 +9,28 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems._arrays import local
 from problems._conic import weighted_model
-from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
+from problems._regression import HeldOut, split
+from problems.base import Array, ConicModel, ConicProgram, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term, fixed
 from problems.penalties import L1
 
 
 @dataclass(frozen=True, eq=False)
-class Lasso(Problem, Splitting, ConicProgram):
+class Lasso(HeldOut, Splitting, ConicProgram):
     """x*(theta) = argmin 1/2 |A x - y|^2 + sum_i exp(theta_i) |x_i|, L = 1/(2 m') |A' x* - y'|^2 on held-out rows (A', y').
 
     theta: log-weights, () for all coefficients or (n,) for each; A (m, n), y (m,), A' (m', n), y' (m',).
     Source: Tibshirani (1996); Bertrand et al. (2020) for the gradient in the weights.
     """
 
-    theta: Array
-    a: Array
-    y: Array
-    a_val: Array
-    y_val: Array
-
     @classmethod
     def draw(cls, n: int, seed: int, theta: str, signal: str) -> Lasso:
         """signal "gaussian": m = 2n rows, a tenth of the coefficients nonzero; "diabetes" (n = 10, or 64 with squares and
         products) and "breast-cancer" (n = 30): real data, halves drawn by seed. All weights are lambda_max / 10.
         """
-        from problems import _regression
-
-        a, y, a_val, y_val = _regression.split(n, seed, signal)
+        a, y, a_val, y_val = split(n, seed, signal)
         level = np.log(np.abs(a.T @ y).max() / 10)
         return cls(np.full(n, level) if theta == "row-weights" else np.asarray(level), a, y, a_val, y_val)
 
@@ -63,19 +55,6 @@ class Lasso(Problem, Splitting, ConicProgram):
         if (np.sign(exact[support]) != signs).any() or (np.abs(slope) > weights * (1 + 1e-9)).any():
             raise SolveError("the support found by coordinate descent is not that of the Lasso")
         return exact
-
-    def loss(self, x: Any, theta: Any) -> Any:
-        xp, a = local(x, self.a_val)
-        return xp.sum((a @ x - local(x, self.y_val)[1]) ** 2) / (2 * len(self.y_val))
-
-    def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
-        return self.a_val.T @ (self.a_val @ x - self.y_val) / len(self.y_val), np.zeros_like(theta)
-
-    def perturbed(self, rng: np.random.Generator) -> Array:
-        return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
-
-    def data_names(self) -> tuple[str, ...]:
-        return "a", "y", "a_val", "y_val"
 
     def structure(self) -> Hashable:
         return type(self), self.theta.shape

@@ -59,12 +59,12 @@ class QuadraticBilevel(Problem, Conditioned, Splitting, LinearSystem):
 
     def reference(self) -> Reference:
         """A2^T (A2 u + A3 theta - b2) = 0, linear in u and theta."""
-        from problems._enclosure import Optimality, certify
+        from problems._enclosure import Optimality, certify, times
 
         system = Optimality(
             start=self.solve(self.theta),
             residual=lambda u, theta: self.a2.T @ (self.a2 @ u + self.a3 @ theta - self.b2),
-            jacobian=lambda u, theta: self.a2.T @ self.a2.astype(u.dtype),
+            jacobian=lambda u, theta: times(self.a2.T, self.a2),
             cross=lambda u, theta, w: self.a3.T @ (self.a2 @ w),
             read=lambda u, theta: u,
             read_vjp=lambda u, theta, g: (g, 0),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from problems._arrays import local
-from problems.base import Array, Conditioned, Constants, LinearSystem, Problem, Reference
+from problems._regression import HeldOut, split
+from problems.base import Array, Conditioned, Constants, LinearSystem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term
 from problems.penalties import Zero
@@ -18,51 +19,30 @@ LEVEL = 0.1  # of the weights; the columns of A have norm 1
 
 
 @dataclass(frozen=True, eq=False)
-class Ridge(Problem, Conditioned, Splitting, LinearSystem):
+class Ridge(HeldOut, Conditioned, Splitting, LinearSystem):
     """x*(theta) = argmin 1/2 |A x - y|^2 + 1/2 sum_i exp(theta_i) x_i^2, L = 1/(2 m') |A' x* - y'|^2 on held-out rows (A', y').
 
     theta: log-weights, () for all coefficients or (n,) for each; A (m, n), y (m,), A' (m', n), y' (m',).
     Source: Hoerl and Kennard (1970); Pedregosa (2016) for the gradient in the weights.
     """
 
-    theta: Array
-    a: Array
-    y: Array
-    a_val: Array
-    y_val: Array
-
     @classmethod
     def draw(cls, n: int, seed: int, theta: str, signal: str) -> Ridge:
         """signal "diabetes": the real data, n = 10 or 64 (with squares and products); "gaussian": m = 2 n drawn rows."""
-        from problems import _regression
-
         level = np.log(LEVEL)
-        return cls(np.full(n, level) if theta == "row-weights" else np.asarray(level), *_regression.split(n, seed, signal))
+        return cls(np.full(n, level) if theta == "row-weights" else np.asarray(level), *split(n, seed, signal))
 
     # Problem
 
     def solve(self, theta: Array) -> Array:
         return np.asarray(np.linalg.lstsq(*self._data(theta))[0])
 
-    def loss(self, x: Any, theta: Any) -> Any:
-        xp, a = local(x, self.a_val)
-        return xp.sum((a @ x - local(x, self.y_val)[1]) ** 2) / (2 * len(self.y_val))
-
-    def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
-        return self.a_val.T @ (self.a_val @ x - self.y_val) / len(self.y_val), np.zeros_like(theta)
-
-    def perturbed(self, rng: np.random.Generator) -> Array:
-        return self.theta + 0.01 * rng.standard_normal(self.theta.shape)
-
-    def data_names(self) -> tuple[str, ...]:
-        return "a", "y", "a_val", "y_val"
-
     def structure(self) -> Hashable:
         return type(self), self.theta.shape
 
     def reference(self) -> Reference:
         """A^T (A u - y) + exp(theta) u = 0."""
-        from problems._enclosure import Optimality, certify
+        from problems._enclosure import Optimality, certify, times
 
         def cross(u: Any, theta: Any, w: Any) -> Any:
             each = np.exp(theta) * u * w
@@ -72,7 +52,7 @@ class Ridge(Problem, Conditioned, Splitting, LinearSystem):
         system = Optimality(
             start=self.solve(self.theta),
             residual=lambda u, theta: self.a.T @ (self.a @ u - self.y) + np.exp(theta) * u,
-            jacobian=lambda u, theta: self.a.T @ self.a.astype(u.dtype) + np.eye(n).astype(u.dtype) * np.exp(theta),
+            jacobian=lambda u, theta: times(self.a.T, self.a) + np.eye(n) * np.exp(theta),
             cross=cross,
             read=lambda u, theta: u,
             read_vjp=lambda u, theta, g: (g, 0),
