@@ -96,8 +96,18 @@ def _draw(claim: Claim, name: str, axis: Axes, colours: dict[str, tuple[float, f
             axis.plot(x[bold], y[bold], color=colours[curve.label], lw=2.6, alpha=0.6)
     for mark in (mark for mark in claim.marks if mark.panel == name):
         axis.axvline(mark.x, color="0.4", ls=":", lw=1)
-        place = {"xy": (mark.x, 0.03), "xycoords": axis.get_xaxis_transform(), "textcoords": "offset points"}
-        axis.annotate(mark.label, **place, xytext=(-3, 0), rotation=90, fontsize=8, va="bottom", ha="right", color="0.3")
+        axis.annotate(
+            mark.label,
+            (mark.x, 0.03),
+            xycoords=axis.get_xaxis_transform(),
+            xytext=(-3, 0),
+            textcoords="offset points",
+            rotation=90,
+            fontsize=8,
+            va="bottom",
+            ha="right",
+            color="0.3",
+        )
     axis.set_yscale("log")
     if claim.fit != "geometric":
         axis.set_xscale("log")
