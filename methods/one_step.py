@@ -19,6 +19,7 @@ class OneStep(GradientMethod):
     """
 
     family: ClassVar[str] = "one step"
+    biased: ClassVar[str] = "(I - dT/dv)^-1 is replaced by I"
     identity: ClassVar[tuple[str, ...]] = ("scheme", "framework")
     citation: ClassVar[str] = "Bolte, Pauwels and Vaiter (2023); Fung et al. (2022)"
     formula: ClassVar[str] = "dv*/dtheta = dT/dtheta at v*, then x = R(v, theta)"

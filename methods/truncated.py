@@ -22,6 +22,7 @@ class Truncated(GradientMethod):
     """
 
     family: ClassVar[str] = "unrolling"
+    biased: ClassVar[str] = "what the iterations before the last ones contribute is left out"
     identity: ClassVar[tuple[str, ...]] = ("scheme", "framework")
     knob: ClassVar[str] = "last"
     citation: ClassVar[str] = "Shaban, Cheng, Hatch and Boots (2019)"
