@@ -94,6 +94,16 @@ print("the same problem and values, first and second layer:", *answers)
 raise SystemExit(not np.abs(answers[1] - answers[0]).max() > 0.1)
 """
 
+_BOUNDS = """
+# min 1/2 |x + 1|^2 over x >= 0 is x = 0; Moreau drops the constraint, and says that it solved the problem.
+x, y = cp.Variable(3), cp.Parameter(3)
+problem = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(x - y)), [x >= 0])
+solve = CvxpyLayer(problem, parameters=[y], variables=[x], solver="MOREAU")
+found = solve(-torch.ones(3, dtype=torch.float64))[0].detach().numpy()
+print("x >= 0 asked for, got", found)
+raise SystemExit(not found.max() < -0.1)
+"""
+
 _PANIC = """
 # A NaN in W panics in the backward pass: a panic is no Exception, so that it goes through `except Exception`.
 x, W, y = cp.Variable(2), cp.Parameter((2, 2)), cp.Parameter(2)
@@ -279,6 +289,10 @@ KNOWN_FAULTS: tuple[KnownFault, ...] = (
     KnownFault(
         "cvxpylayers: a second Moreau layer", "cvxpylayers", "1.2.0", "of two layers on one CVXPY problem the second is wrong",
         _LAYER + _TWICE,
+    ),
+    KnownFault(
+        "cvxpylayers: constraints without Moreau", "cvxpylayers", "1.2.0", "x >= 0 is dropped, and the status says Solved",
+        _LAYER + _BOUNDS,
     ),
     KnownFault(
         "moreau: panic", "moreau", "0.4.1", "bad data end in a Rust panic, which is no Exception and ends the process",

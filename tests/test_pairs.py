@@ -33,6 +33,8 @@ LIMITS: dict[tuple[str, str], Sharp] = {
     ("matrix-game", "unrolled-pdhg"): Sharp(3.0, error_x=1e-2),
     ("matrix-game", "unrolled-hqs"): Sharp(10.0, error_x=5.0),
     **unrolled("deblurring", "admm", Sharp(1e-5, error_x=1e-6)),  # the blur leaves frequencies that move slowly
+    ("deblurring", "cvxpylayers-torch-moreau"): Sharp(1e-3, error_x=1e-6),  # x to 5e-8 over norms of groups of 1e-3
+    ("mri", "cvxpylayers-torch-moreau"): Sharp(1e-3, error_x=1e-6),
     # Geometric in 1/cond of the Hessian: e^(-2000/101) = 3e-9 and e^(-2000/114) = 2e-8, cond as `constants` gives it.
     **unrolled("quadratic", "ista", Sharp(1e-8, error_x=1e-8)),
     **unrolled("logistic", "ista", Sharp(1e-6, error_x=1e-8)),
@@ -54,6 +56,8 @@ LIMITS: dict[tuple[str, str], Sharp] = {
 }
 # A library's fault: its layer loses a zero of dP, and here dP has no other entry.
 RAISES = {("scalar", "osqp-dual"): "returned an invalid gradient"}
+# Another: inequality constraints are dropped on the way to Moreau (harness/known_faults.py), so x is that of another problem.
+WRONG = {(problem, "cvxpylayers-torch-moreau") for problem in ("nnls", "simplex-least-squares", "matrix-game")}
 OTHERS = tuple(problem for problem in PROBLEMS if problem.name != "analysis-l1")  # which has tests/test_methods.py
 PAIRS = [(problem, theta, method) for problem in OTHERS for theta in problem.thetas for method in (*STRATEGIES, *TIGHT)]
 
@@ -65,9 +69,10 @@ def drawn(problem: Ensemble, theta: str) -> Problem:
 
 def limit(problem: Ensemble, method: GradientMethod) -> Sharp:
     found = [value for (name, start), value in LIMITS.items() if name == problem.name and method.name.startswith(start)]
-    if method in TIGHT:
-        return Sharp(PEER_ERRORS[method.name], error_x=1e-5)  # of the solver's residual, which the gradient's error contains
-    return found[-1] if found else sharp(method)[1]
+    if found:
+        return found[-1]
+    # Solutions to the square root of the tolerance, where the quadratic is a second-order cone.
+    return Sharp(PEER_ERRORS[method.name], error_x=1e-4) if method in TIGHT else sharp(method)[1]
 
 
 @pytest.mark.parametrize(("problem", "theta", "method"), PAIRS, ids=lambda part: getattr(part, "name", part))
@@ -87,6 +92,9 @@ def test_the_gradient_is_that_of_the_reference(problem: Ensemble, theta: str, me
     result = method.prepare(instance)(instance.theta)
     grad, x = np.asarray(result.grad), np.asarray(result.solution)
     assert grad.dtype == x.dtype == np.float64
+    if (problem.name, method.name) in WRONG:
+        assert relative(x, reference.solution) > 1e-2  # the day this fails the fault is gone
+        return
     assert relative(x, reference.solution) < limits.error_x
     assert float(result.value) == pytest.approx(float(instance.loss(x, instance.theta)), rel=1e-12)
     truth = reference.grad if result.direction is None else np.asarray((reference.grad * result.direction).sum())
