@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from reports import text
@@ -64,6 +66,11 @@ def _against_peer(rows: pd.DataFrame, best: str) -> str:
     )
 
 
+def _where(row: Any) -> str:
+    """The operator with its noise, or the problem where there is none."""
+    return f"operator {row.operator}, sigma = {row.sigma:g}" if row.operator else f"problem {row.problem}"
+
+
 def _largest(study: Study) -> str:
     errors = study.headline.dropna(subset="error")
     if errors.empty:
@@ -71,7 +78,7 @@ def _largest(study: Study) -> str:
     worst = errors.sort_values("error").iloc[-1]
     return (
         f"The largest relative error of an answer in the main comparison is {worst.error:.1e}: {worst.label} on "
-        f"operator {worst.operator or 'none'}, n = {worst.n:g}, sigma = {worst.sigma:g}, seed {worst.seed} "
+        f"{_where(worst)}, n = {worst.n:g}, seed {worst.seed} "
         f"(status {worst.status})."
     )
 

@@ -1,4 +1,4 @@
-"""Errors by operator family, and how often a method acted on a wrong sign pattern."""
+"""Errors by problem and by operator family, and how often a method acted on a wrong sign pattern."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from reports.text import Cell, Table
 
 
 def by_operator(study: Study) -> tuple[Table, ...]:
-    """The tables of a study with several operators; none where it has one."""
+    """The tables of a study with several problems or operators; none where it has one of each."""
     rows = study.headline[study.headline.error.notna()]
-    if rows.operator.nunique() < 2:
-        return ()
-    read = rows[rows.misread_rows.notna()]
-    return (errors(study, rows), *((misread(read),) if len(read) else ()))
+    named = rows[rows.operator != ""]
+    tables = [errors(study, part, axis) for part, axis in ((rows, "problem"), (named, "operator")) if part[axis].nunique() > 1]
+    if named.operator.nunique() > 1 and len(read := named[named.misread_rows.notna()]):
+        tables.append(misread(read))
+    return tuple(tables)
 
 
-def errors(study: Study, rows: pd.DataFrame) -> Table:
-    """Median and largest error of every headline label on every operator."""
-    groups = dict(list(rows.groupby(["operator", "label"])))
-    found, operators = set(rows.label), list(rows.operator.unique())
-    lines = [
-        [label, *(_error(groups.get((operator, label))) for operator in operators)] for label in study.labels if label in found
-    ]
+def errors(study: Study, rows: pd.DataFrame, axis: str) -> Table:
+    """Median and largest error of every headline label on every problem, or on every operator."""
+    groups = dict(list(rows.groupby([axis, "label"])))
+    found, names = set(rows.label), list(rows[axis].unique())
+    lines = [[label, *(_error(groups.get((name, label))) for name in names)] for label in study.labels if label in found]
     note = (
         "Relative error against the reference gradient, median and largest, and in brackets the instances that have one: "
-        f"{situation(rows, ['operator'])}. A method that was measured on fewer instances than another shows it there."
+        f"{situation(rows, [axis])}. A method that was measured on fewer instances than another shows it there."
     )
-    return text.table("Errors by operator", ("method", *operators), lines, note)
+    return text.table(f"Errors by {axis}", ("method", *names), lines, note)
 
 
 def _error(rows: pd.DataFrame | None) -> Cell:

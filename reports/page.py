@@ -63,7 +63,7 @@ def sections(study: Study, drawn: Sequence[Drawn], runs: Sequence[Run] = ()) -> 
     """The chapters in order, each with its tables and figures."""
     chapters = (
         Section("headline", "Headline", "", (tables.headline(study),)),
-        *((Section("operators", "By operator", "", found),) if (found := operators.by_operator(study)) else ()),
+        *((Section("operators", "By problem and operator", "", found),) if (found := operators.by_operator(study)) else ()),
         Section("front", "Work and precision", "", (tables.reach(study),)),
         Section("scaling", "Cost laws", "", laws.tables(study)),
         Section("level", "Noise level"),

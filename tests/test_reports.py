@@ -198,6 +198,17 @@ def test_errors_by_operator_are_those_of_the_synthetic_methods(study: Study) -> 
     assert column(misread, "error when right")["dct"].text == f"{rows[rows.seed == 0].error.max():.1e}"
 
 
+def test_several_problems_have_a_table_of_their_own(study: Study) -> None:
+    frame = study.frame.copy()
+    dct = frame.operator == "dct"
+    frame.loc[dct, "problem"], frame.loc[dct, "operator"] = "lasso", ""
+    by_problem, by_operator, _ = operators.by_operator(Study(frame, study.methods))
+    assert by_problem.title == "Errors by problem" and set(by_problem.columns) == {"method", "lasso", *set(study.frame.problem)}
+    assert "" not in by_operator.columns
+    judged = study.headline[(study.headline.label == "diffcp-lsqr") & dct].error_rel
+    assert column(by_problem, "lasso")["diffcp-lsqr"].text == f"{judged.median():.1e}, {judged.max():.1e} (3)"
+
+
 def test_one_operator_has_no_table_of_operators(study: Study) -> None:
     one = Study(study.frame[study.frame.operator == "tv"], study.methods)
     assert operators.by_operator(one) == ()
