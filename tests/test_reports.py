@@ -205,7 +205,7 @@ def test_several_problems_have_a_table_of_their_own(study: Study) -> None:
     by_problem, by_operator, _ = operators.by_operator(Study(frame, study.methods))
     assert by_problem.title == "Errors by problem" and set(by_problem.columns) == {"method", "lasso", *set(study.frame.problem)}
     assert "" not in by_operator.columns
-    judged = study.headline[(study.headline.label == "diffcp-lsqr") & dct].error_rel
+    judged = study.headline[(study.headline.label == "diffcp-lsqr") & (study.headline.operator == "dct")].error_rel
     assert column(by_problem, "lasso")["diffcp-lsqr"].text == f"{judged.median():.1e}, {judged.max():.1e} (3)"
 
 
