@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
+
 from methods import _qp
 from methods._autodiff import Solved, differentiate
 from methods.base import GradientMethod, Prepared
-from problems import Problem
+from problems import BoxDual, Problem
+
+SPREAD = 1e4  # of row lengths of W, whose fourth power is 1 / rounding
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,14 @@ class Jaxopt(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
     def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, self.tolerance, 1e-4)
+        return _qp.promise(problem, self.tolerance, 1e-4) if _well_scaled(problem) else None
+
+
+def _well_scaled(problem: Problem) -> bool:
+    """Whether conjugate gradients on the normal equations, which raise the spread of the rows of W to its fourth power, end."""
+    assert isinstance(problem, BoxDual)
+    lengths = np.linalg.norm(problem.parametrisation.matrix(problem.theta), axis=-1)
+    return bool(lengths.max() < SPREAD * lengths.min())
 
 
 def _tight(tolerance: float) -> dict[str, Any]:
