@@ -11,7 +11,6 @@ from methods.blorc_layers import BlorcLayer
 from methods.blorc_paper import BlorcPaper
 from methods.blorc_warm import BlorcWarm
 from methods.bregman_fixed_point import BregmanFixedPoint
-from methods.bregman_unrolled import BregmanUnrolled
 from methods.closed_form import ClosedForm
 from methods.computation import ThroughComputation
 from methods.cone_diffcp import Diffcp
@@ -100,7 +99,6 @@ METHODS: tuple[GradientMethod, ...] = (
     *(InexactIFT(framework) for framework in _FRAMEWORKS),
     *(LinearSolveVJP(framework) for framework in _FRAMEWORKS),
     ValueDuality(),
-    *(BregmanUnrolled(framework) for framework in _FRAMEWORKS),
     *(BregmanFixedPoint(framework) for framework in _FRAMEWORKS),
     *PEERS,
 )

@@ -44,8 +44,7 @@ SHARP = {
     "ift-cg": Sharp(1e-5, {"eps": 1e-10}),  # eps times the constants of the bound, of which the largest is M_H = 7e3
     "linear-solve-vjp": Sharp(1e-10),  # residual 1e-12 times condition numbers below 100
     "value-duality": Sharp(1e-8, {"iterations": 3000}),  # as unrolled FISTA, whose x converges geometrically
-    "bregman-unrolled": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # geometric: the slowest measured 2e-7
-    "bregman-fixed-point": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # likewise: 2e-8
+    "bregman-fixed-point": Sharp(1e-6, {"iterations": 3000}, error_x=1e-8),  # geometric: the slowest measured 2e-8
     "cvxpylayers": Sharp(1e-6, {"tolerance": 1e-10, "adjoint": "dense"}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-dense": Sharp(1e-6, {"tolerance": 1e-10}, error_x=1e-8),  # its promise; SCS's eps
     "diffcp-lsqr": Sharp(1e-5, {"tolerance": 1e-10}, error_x=1e-8),  # LSQR stops at 1e-8 times a condition number

@@ -13,7 +13,7 @@ from harness.sweeps import ensemble
 from methods._bregman import form_of, iteration, start
 from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod
-from methods.bregman_unrolled import BregmanUnrolled
+from methods.bregman_fixed_point import BregmanFixedPoint
 from methods.ift import IFT
 from methods.ift_cg import InexactIFT
 from methods.linear_solve_vjp import LinearSolveVJP
@@ -157,9 +157,8 @@ def test_mirror_steps_stay_inside_the_box(operator: str) -> None:
 
 
 def test_a_bregman_method_refuses_what_has_no_entropy() -> None:
-    assert (
-        BregmanUnrolled().unsupported(drawn("ridge", "weight")) == "needs one term with K = I, a constraint set with an entropy"
-    )
+    refused = BregmanFixedPoint().unsupported(drawn("ridge", "weight"))
+    assert refused == "needs one term with K = I, a constraint set with an entropy"
 
 
 def test_smoothing_follows_from_the_penalties() -> None:

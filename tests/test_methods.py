@@ -222,7 +222,6 @@ STRUCTURES = {
     "weak": "needs the structure Splitting",
     "cvxpylayers": "needs the structure ConicProgram",
     "diffcp": "needs the structure ConicProgram",
-    "bregman-unrolled": "needs the structure Splitting",
     "bregman-fixed-point": "needs the structure Splitting",
     "ift": "needs the structure Energy",
     "ift-cg": "needs the structure Conditioned",
