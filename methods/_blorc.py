@@ -10,7 +10,7 @@ import numpy as np
 
 from methods._bounded import Adjoint, read_only
 from methods.base import Gradient, Split
-from problems import BoxDual, Dense, Filters, Problem
+from problems import AnalysisL1, BoxDual, Dense, Filters, Problem
 from problems.base import Array
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolv
     from methods._exact.solver import SignalSolver
 
     assert isinstance(problem, BoxDual)
-    y, beta, keeps_rank = read_only(np.ascontiguousarray(problem.y)), float(problem.beta), problem.parametrisation.keeps_rank
+    y, beta, keeps_rank = np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank
     _compile(y.ndim)
-    return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, threads)
+    return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(read_only(y), beta, keeps_rank, threads)
 
 
 def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
@@ -69,11 +69,15 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
 def _compile(dimensions: int) -> None:
     """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver
+    from methods._exact.solver import Compiled, SignalSolver
 
-    found = SignalSolver(read_only(np.ones(2)), 1.0).solve(np.eye(2), np.zeros(2))
+    found = SignalSolver(np.ones(2), 1.0).solve(np.eye(2), np.zeros(2))
     if dimensions > 1:
         found = BatchSolver(read_only(np.ones((1, 2))), 1.0).solve(np.eye(2), np.zeros((1, 2)))
+    else:
+        fresh = SignalSolver(np.ones(2), 0.5).solve(np.eye(2))
+        assert isinstance(fresh, Compiled)
+        fresh.squared(fresh.x, 1.0)
     found.gradient(found.x)
     found.adjoint(found.x)
 
@@ -101,3 +105,19 @@ def gradient_of(problem: Problem) -> Callable[[Array, Any], Gradient]:
 def split(solve: Callable[[Array], Adjoint], gradient: Callable[[Array, Any], Gradient]) -> Split:
     """The prepared call whose forward phase solves and whose backward phase differentiates."""
     return Split(lambda theta: (theta, solve(theta)), lambda state: gradient(*state))
+
+
+def split_signal(problem: AnalysisL1) -> Split:
+    """The same for one signal and theta = W, loss and slope compiled too: NumPy would take as long as a solve."""
+    from methods._exact.solver import Compiled
+
+    gradient, target, scale = gradient_of(problem), np.array(problem.target), float(problem.loss_scale)
+
+    def backward(found: Any) -> Gradient:
+        if type(found) is Compiled:
+            value, grad = found.squared(target, scale)
+            if value == value:
+                return Gradient(value, found.x, grad, True, found.iterations)
+        return gradient(found.w, found)
+
+    return Split(dense_solver(problem).solve, backward)

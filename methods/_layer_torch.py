@@ -62,8 +62,10 @@ def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
 
     check_shapes(tuple(w.shape), tuple(y.shape))
     number = _number(beta)
-    rows, signals = read_only(_float64("W", w)), read_only(_float64("y", y))
+    rows, signals = _float64("W", w), _float64("y", y)
     check_values(rows, signals, number)
+    if y.ndim > 1:
+        signals = read_only(signals)
     found = _solvers()[y.ndim - 1](signals, number, not ctx.needs_input_grad[0]).solve(rows)
     ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
     ctx.solved = rows, number, found

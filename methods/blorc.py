@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from methods import _blorc
 from methods.base import GradientMethod, Prepared
-from problems import Problem
+from problems import AnalysisL1, Dense, Problem
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Blorc(GradientMethod):
         return _blorc.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
+        if isinstance(problem, AnalysisL1) and isinstance(problem.parametrisation, Dense) and problem.y.ndim == 1:
+            return _blorc.split_signal(problem)
         return _blorc.split(_blorc.solve_of(problem, self.threads), _blorc.gradient_of(problem))
 
     def promise(self, problem: Problem) -> float | None:

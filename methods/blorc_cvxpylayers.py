@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods import _blorc
-from methods._bounded import read_only
 from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import BoxDual, ConicProgram, Dense, Problem
@@ -75,7 +74,7 @@ def _backend(model: ConicModel, beta: float, notes: list[str]) -> Any:
     w, (y,), x = model.parameter, model.data_parameters, model.variable
 
     def solve_and_state(problem: Any, **arguments: Any) -> tuple[float, Any]:
-        found = SignalSolver(read_only(np.array(y.value)), beta).solve(np.ascontiguousarray(w.value))
+        found = SignalSolver(np.array(y.value), beta).solve(np.ascontiguousarray(w.value))
         x.value = found.x
         if found.note:
             notes.append(found.note)

@@ -125,7 +125,6 @@ def _measured(operator: str, n: int, signals: int, rounds: int, peer_calls: int)
 
 def _parts(problem: AnalysisL1, thetas: list[Array]) -> tuple[dict[str, tuple[Part, int]], float]:
     """Each part with the number of signals that one call of it runs over; and the mean number of free rows."""
-    from methods._bounded import read_only
     from methods._exact import batch, dual, floor
     from methods._exact.work import M, sizes
 
@@ -139,7 +138,7 @@ def _parts(problem: AnalysisL1, thetas: list[Array]) -> tuple[dict[str, tuple[Pa
     )
     h, v, out, x, z = np.empty((count, k)), np.empty((count, n)), np.empty((k, n)), floats[:, :n], floats[:, n : n + k]
     shared = batch.shared_products(ws[0], len(ys))
-    given, prepared = [read_only(w) for w in ws], Blorc().prepare(problem)
+    given, prepared = list(ws), Blorc().prepare(problem)
     next_call, next_floor = _cycle(len(ws)), _cycle(len(ws))
 
     def minimise() -> None:

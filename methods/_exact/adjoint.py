@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from methods._exact.dual import ACCEPTED, FACTORED, ZERO
-from methods._exact.linear import row_dot, rows_add, solve
+from methods._exact.linear import SIZE, row_dot, rows_add, solve
 from methods._exact.steps import ROUNDING
-from methods._exact.work import FULL, M, triangle, views
+from methods._exact.work import FULL, M, split, triangle, views
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -49,13 +49,33 @@ def adjoint(w: Array, g: Array, status: int, floats: Array, integers: Array, h: 
 
 
 @compiled
-def gradient(w: Array, g: Array, status: int, floats: Array, integers: Array, out: Array) -> bool:
+def lift(w: Array, g: Array, status: int, work: Array, h: Array, v: Array) -> bool:
+    """`adjoint` in the one work array of a single signal."""
+    floats, integers = split(w.shape[0], w.shape[1], work)
+    return adjoint(w, g, status, floats, integers, h, v)
+
+
+@compiled
+def gradient(w: Array, g: Array, status: int, work: Array, out: Array) -> bool:
     """out <- -(z v^T + h x^T), shape (k, n); whether the adjoint is solved."""
     k, n = w.shape
-    h, v = np.empty(k), np.empty(n)
-    solved = adjoint(w, g, status, floats, integers, h, v)
-    write(floats[n : n + k], v, h, floats[:n], out)
+    end = len(work)
+    v, h = work[end - n - k : end - k], work[end - k :]
+    solved = lift(w, g, status, work, h, v)
+    write(work[n : n + k], v, h, work[:n], out)
     return solved
+
+
+@compiled
+def squared(w: Array, target: Array, scale: float, status: int, work: Array, out: Array) -> float:
+    """out <- the gradient of scale / 2 |x - target|^2, which is returned; NaN where the adjoint is not solved."""
+    k, n = w.shape
+    g, value = work[len(work) - 2 * n - k : len(work) - n - k], 0.0
+    for j in range(SIZE(n)):
+        error = work[j] - target[j]
+        g[j] = scale * error
+        value += error * error
+    return 0.5 * scale * value if gradient(w, g, status, work, out) else np.nan
 
 
 @compiled

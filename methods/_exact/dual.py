@@ -28,7 +28,7 @@ from methods._exact.steps import (
     slopes,
     sweep,
 )
-from methods._exact.work import FULL, PASSES, STEPS, M, Signal, triangle, views
+from methods._exact.work import FULL, PASSES, STEPS, M, Signal, split, triangle, views
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -57,6 +57,24 @@ def minimise(w: Array, y: Array, beta: float, warm: bool, floats: Array, integer
     s = views(w.shape[0], w.shape[1], floats, integers)
     s.counts[FULL] = extents(w, s.first, s.end, s.lengths, s.inverse)
     return search(w, y, beta, warm, s, nothing_known(w.shape[0] if is_dense(w, s) else 0))
+
+
+@compiled
+def solve_signal(w: Array, y: Array, beta: float, work: Array) -> tuple[int, int]:
+    """(Status, Newton steps and sweeps) of `minimise` in one work array."""
+    floats, integers = split(w.shape[0], w.shape[1], work)
+    status = minimise(w, y, beta, False, floats, integers)
+    return status, integers[STEPS - 4] + integers[PASSES - 4]
+
+
+@compiled
+def solve_near(w: Array, y: Array, beta: float, near: Array, work: Array) -> tuple[int, int]:
+    """The same from the duals `near` (k)."""
+    k, n = w.shape
+    floats, integers = split(k, n, work)
+    start(near, beta, floats[n : n + k], integers[2 * k : 3 * k])
+    status = minimise(w, y, beta, True, floats, integers)
+    return status, integers[STEPS - 4] + integers[PASSES - 4]
 
 
 @compiled

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from numpy import empty, ndarray
 
 from methods._bounded import Bounded, Exact, read_only
 from methods._exact import adjoint, dual
-from methods._exact.work import PASSES, STEPS, sizes
+from methods._exact.work import size
 from problems import _box_dual
 from problems.base import Array
 
+FLOAT = np.dtype(np.float64)
 HANDED = "left open by the compiled solver: the pattern is verified by a bounded active set"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SignalSolver:
     """W (k, n) -> Exact for one signal y (n,). ValueError names a wrong shape of W; SolveError where no pattern verifies."""
 
@@ -25,53 +28,63 @@ class SignalSolver:
 
     def solve(self, w: Array, near: Array | None = None) -> Exact:
         """`near`: the duals (k) of a W close by, to start from."""
-        w = checked(w, self.y)
-        k, n = w.shape
-        floats_size, integers_size = sizes(k, n)
-        floats, integers = np.empty(floats_size), np.empty(integers_size, np.int64)
-        if near is not None:
-            dual.start(near, self.beta, floats[n : n + k], integers[2 * k : 3 * k])
-        status = dual.minimise(w, self.y, self.beta, near is not None, floats, integers)
+        y, shape = self.y, w.shape
+        if type(w) is not ndarray or w.dtype is not FLOAT or not w.flags.carray or shape[1:] != y.shape or not shape[0]:
+            w = np.require(checked(w, y), requirements="W")  # compiled code would have another variant for protected arrays
+            shape = w.shape
+        work = empty(size(shape))
+        if near is None:
+            status, iterations = dual.solve_signal(w, y, self.beta, work)
+        else:
+            status, iterations = dual.solve_near(w, y, self.beta, near, work)
         if status == dual.FAILED:
-            return self.hand_over(w, floats[n : n + k])
-        return _Compiled(self, w, status, floats, integers)
+            k, n = w.shape
+            return self.hand_over(w, work[n : n + k])
+        return Compiled(self, w, status, work, iterations)
 
-    def hand_over(self, w: Array, start: Array) -> Exact:
+    def hand_over(self, w: Array, start: Array) -> Bounded:
         """The route that never fails, from duals believed to be close."""
         return Bounded(w, _box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank, HANDED)
 
 
-class _Compiled:
-    """A solution in the work arrays of methods/_exact/dual.py."""
+@dataclass(slots=True, eq=False)  # frozen, it would take longer to make than the compiled code is called
+class Compiled:
+    """A solution in the work array of methods/_exact/dual.py."""
 
-    __slots__ = ("_floats", "_integers", "_solver", "_status", "_w", "x")
-    doubt = note = ""
+    doubt: ClassVar[str] = ""
+    note: ClassVar[str] = ""
 
-    def __init__(self, solver: SignalSolver, w: Array, status: int, floats: Array, integers: Array) -> None:
-        self._solver, self._w, self._status, self._floats, self._integers = solver, w, status, floats, integers
-        self.x = floats[: w.shape[1]]
+    solver: SignalSolver
+    w: Array
+    status: int
+    work: Array
+    iterations: int
+
+    @property
+    def x(self) -> Array:
+        return self.work[: self.w.shape[1]]
 
     @property
     def z(self) -> Array:
-        k, n = self._w.shape
-        return self._floats[n : n + k]
-
-    @property
-    def iterations(self) -> int:
-        """Newton steps and sweeps."""
-        return int(self._integers[STEPS - 4] + self._integers[PASSES - 4])
+        k, n = self.w.shape
+        return self.work[n : n + k]
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, v = map(np.empty, self._w.shape)
-        if adjoint.adjoint(self._w, g, self._status, self._floats, self._integers, h, v):
+        h, v = map(empty, self.w.shape)
+        if adjoint.lift(self.w, g, self.status, self.work, h, v):
             return h, v
-        return self._solver.hand_over(self._w, self.z).adjoint(g)
+        return self.solver.hand_over(self.w, self.z).adjoint(g)
 
     def gradient(self, g: Array) -> Array:
-        out = np.empty(self._w.shape)
-        if adjoint.gradient(self._w, g, self._status, self._floats, self._integers, out):
+        out = empty(self.w.shape)
+        if adjoint.gradient(self.w, g, self.status, self.work, out):
             return out
-        return self._solver.hand_over(self._w, self.z).gradient(g)
+        return self.solver.hand_over(self.w, self.z).gradient(g)
+
+    def squared(self, target: Array, scale: float) -> tuple[float, Array]:
+        """scale / 2 |x* - target|^2 and its gradient in W; its value is NaN where `gradient` has to be called instead."""
+        out = empty(self.w.shape)
+        return adjoint.squared(self.w, target, scale, self.status, self.work, out), out
 
 
 def checked(w: Array, y: Array) -> Array:

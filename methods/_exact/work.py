@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
+
+import numpy as np
 
 from problems._compiling import compiled
 from problems.base import Array
@@ -31,6 +34,20 @@ class Signal(NamedTuple):
 def sizes(k: int, n: int) -> tuple[int, int]:
     """(floats, integers) of the work arrays of a solve."""
     return n + 5 * k + min(k, n) ** 2, 5 * k + 4
+
+
+@cache
+def size(shape: tuple[int, int]) -> int:
+    """Floats of the one work array that a single signal has for both, and for g, v (n) and h (k)."""
+    (k, n), (floats, integers) = shape, sizes(*shape)
+    return floats + integers + 2 * n + k
+
+
+@compiled
+def split(k: int, n: int, work: Array) -> tuple[Array, Array]:
+    """Its (floats, integers)."""
+    end = n + 5 * k + min(k, n) ** 2
+    return work[:end], work[end : end + 5 * k + 4].view(np.int64)
 
 
 @compiled
