@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from methods._exact.dual import ACCEPTED, FACTORED, ZERO
-from methods._exact.linear import SIZE, row_dot, rows_add, solve
-from methods._exact.steps import ROUNDING
-from methods._exact.work import FULL, M, split, triangle, views
+from methods._exact.linear import SIZE, row_dot, rows_add
+from methods._exact.steps import ROUNDING, solve_free
+from methods._exact.work import FULL, M, split, views
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -23,7 +23,7 @@ def adjoint(w: Array, g: Array, status: int, floats: Array, integers: Array, h: 
         h[:], v[:] = 0.0, 0.0
         return True
     m = s.counts[M]
-    rows, step, u = s.rows[:m], s.step[:m], triangle(s)
+    rows, step = s.rows[:m], s.step
     first, end, lengths = s.first, s.end, s.lengths
     norm, residual, lifted = math.sqrt(np.dot(g, g)), 0.0, np.zeros(m)
     h[:], v[:] = 0.0, g
@@ -36,11 +36,11 @@ def adjoint(w: Array, g: Array, status: int, floats: Array, integers: Array, h: 
         if residual <= ROUNDING * norm:
             break
         if status == FACTORED:
-            solve(u, s.reach, step)
+            solve_free(s)
         else:
             for a in range(m):
                 step[a] /= lengths[rows[a]] ** 2
-        lifted -= step
+        lifted -= step[:m]
         v[:] = g
         rows_add(lifted, w, rows, first, end, s.counts[FULL] == 1, v)
     for a in range(m):

@@ -24,11 +24,11 @@ from methods._exact.steps import (
     newton_step,
     primal,
     project,
-    shifted,
+    shifted_step,
     slopes,
     sweep,
 )
-from methods._exact.work import FULL, PASSES, STEPS, M, Signal, split, triangle, views
+from methods._exact.work import FULL, PASSES, STEPS, M, Signal, split, views
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -146,7 +146,7 @@ def dense(w: Array, y: Array, beta: float, norm: float, s: Signal, known: Known)
             return FACTORED if verified(beta, norm, s) else FAILED
         if exact and not freed:
             refined += 1
-            newton_step(s, triangle(s))
+            newton_step(s)
             move(w, y, 1.0, s)
             continue
         learn(w, s, known)
@@ -188,7 +188,10 @@ def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
             refined += 1
         else:
             exact, refined = factorise(w, s), 0
-        newton_step(s, triangle(s) if exact else shifted(w, s))
+        if exact:
+            newton_step(s)
+        else:
+            shifted_step(w, s)
         if length_inside(beta, s) < 1.0:
             project(w, beta, s)
             exact = False
@@ -217,7 +220,10 @@ def active_set(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
             refined += 1
         else:
             exact, refined = factorise(w, s), 0
-        newton_step(s, triangle(s) if exact else shifted(w, s))
+        if exact:
+            newton_step(s)
+        else:
+            shifted_step(w, s)
         length = length_inside(beta, s)
         move(w, y, length, s)
         arrived = length == 1.0 and (exact or residual <= STALLED)

@@ -12,10 +12,10 @@ import numpy as np
 from methods._exact import reduced
 from methods._exact.adjoint import adjoint, write
 from methods._exact.dual import FACTORED, minimise, verified
-from methods._exact.linear import extents, row_add, row_dot, solve
+from methods._exact.linear import extents, row_add, row_dot
 from methods._exact.reduced import Known
-from methods._exact.steps import factorise, free_rows, slopes
-from methods._exact.work import M, Signal, triangle, views
+from methods._exact.steps import factorise, free_rows, slopes, solve_free
+from methods._exact.work import M, Signal, views
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -87,7 +87,7 @@ def least(w: Array, y: Array, g: Array, shared: Known, status: int, floats: Arra
         for a in range(m):
             step[a] = row_dot(w, rows[a], first[rows[a]], end[rows[a]], right)
         if status == FACTORED:
-            solve(triangle(s), s.reach, step[:m])
+            solve_free(s)
         else:
             step[:m] *= s.inverse[rows[:m]]
         for a in range(m):

@@ -90,16 +90,24 @@ def rows_add(c: Array, w: Array, rows: Array, first: Array, end: Array, full: bo
 
 
 @compiled
+def is_banded(w: Array, rows: Array, first: Array, end: Array) -> bool:
+    """Whether the extents of the rows F cover at most half of W_F."""
+    total = 0
+    for a in range(len(rows)):
+        total += end[rows[a]] - first[rows[a]]
+    return 2 * total <= len(rows) * w.shape[1]
+
+
+@compiled
 def gram(w: Array, rows: Array, first: Array, end: Array, g: Array, reach: Array) -> bool:
     """g <- upper triangle of W_F W_F^T (m, m) for the rows F; whether they are banded, so that most of it is zero.
 
     reach_a never falls: row a of the triangle, and of its factor, is zero from column reach_a on, and is not written there.
     """
-    m, total, ordered = len(rows), 0, True
-    for a in range(m):
-        total += end[rows[a]] - first[rows[a]]
-        ordered = ordered and (a == 0 or first[rows[a]] >= first[rows[a - 1]])
-    if 2 * total > m * w.shape[1]:
+    m, ordered = len(rows), True
+    for a in range(1, m):
+        ordered = ordered and first[rows[a]] >= first[rows[a - 1]]
+    if not is_banded(w, rows, first, end):
         reach[:m] = m
         products(w, rows, 0, g)
         return False

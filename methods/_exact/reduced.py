@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from methods._exact.linear import SIZE, factor, products, row_add, solve
-from methods._exact.steps import PIVOT, ROUNDING, bind, length_inside
-from methods._exact.work import PASSES, STEPS, M, Signal, triangle
+from methods._exact import definite
+from methods._exact.eights import load, splat, store
+from methods._exact.linear import SIZE, products, row_add
+from methods._exact.steps import PIVOT, ROUNDING, bind, length_inside, solve_free
+from methods._exact.work import DENSE, PASSES, STEPS, M, Signal
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -70,7 +72,7 @@ def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
         m = s.counts[M]
         for a in range(m):
             s.step[a] = r[known.place[s.rows[a]]]
-        solve(triangle(s), s.reach, s.step[:m])
+        solve_free(s)
         if length_inside(beta, s) == 1.0:
             for a in range(m):
                 s.z[s.rows[a]] += s.step[a]
@@ -81,22 +83,56 @@ def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
 
 @compiled
 def sweep(beta: float, s: Signal, known: Known, r: Array) -> int:
-    """z_i <- clip(z_i + omega r_i / |w_i|^2), r <- r - G dz; the number of rows that came to a bound or left it."""
-    changed, count, rows, gram, z, state, inverse = 0, SIZE(len(r)), known.rows, known.gram, s.z, s.state, s.inverse
-    for a in range(count):
-        i = SIZE(rows[a])
-        old = z[i]
-        new = min(max(old + RELAXATION * (inverse[i] * r[a]), -beta), beta)
-        move = new - old
+    """z_i <- clip(z_i + omega r_i / |w_i|^2), r <- r - G dz; the number of rows that came to a bound or left it.
+
+    Four rows after each other, then r, so that r is read and written a quarter as often.
+    """
+    changed, count, rows, gram, z, inverse, state = 0, SIZE(len(r)), known.rows, known.gram, s.z, s.inverse, s.state
+    whole, ld, a = count // SIZE(8) * SIZE(8), SIZE(gram.shape[1]), SIZE(0)
+    while a + SIZE(4) <= count:
+        b, c, d = a + SIZE(1), a + SIZE(2), a + SIZE(3)
+        i0, i1, i2, i3 = SIZE(rows[a]), SIZE(rows[b]), SIZE(rows[c]), SIZE(rows[d])
+        n0 = clipped(z[i0], inverse[i0], r[a], beta)
+        m0 = n0 - z[i0]
+        n1 = clipped(z[i1], inverse[i1], r[b] - m0 * gram[a, b], beta)
+        m1 = n1 - z[i1]
+        n2 = clipped(z[i2], inverse[i2], r[c] - m0 * gram[a, c] - m1 * gram[b, c], beta)
+        m2 = n2 - z[i2]
+        n3 = clipped(z[i3], inverse[i3], r[d] - m0 * gram[a, d] - m1 * gram[b, d] - m2 * gram[c, d], beta)
+        m3 = n3 - z[i3]
+        if m0 != 0.0 or m1 != 0.0 or m2 != 0.0 or m3 != 0.0:
+            e0, e1, e2, e3 = splat(m0), splat(m1), splat(m2), splat(m3)
+            g0, g1, g2, g3 = a * ld, b * ld, c * ld, d * ld
+            for j in range(SIZE(0), whole, SIZE(8)):
+                fall = e0 * load(gram, g0 + j) + e1 * load(gram, g1 + j) + e2 * load(gram, g2 + j) + e3 * load(gram, g3 + j)
+                store(r, j, load(r, j) - fall)
+            for j in range(whole, count):
+                r[j] -= m0 * gram[a, j] + m1 * gram[b, j] + m2 * gram[c, j] + m3 * gram[d, j]
+            changed += settle(i0, n0, beta, z, state) + settle(i1, n1, beta, z, state)
+            changed += settle(i2, n2, beta, z, state) + settle(i3, n3, beta, z, state)
+        a += SIZE(4)
+    for e in range(a, count):
+        i = SIZE(rows[e])
+        new = clipped(z[i], inverse[i], r[e], beta)
+        move = new - z[i]
         if move != 0.0:
-            for b in range(count):
-                r[b] -= move * gram[a, b]
-            z[i] = new
-            now = 1 if new == beta else -1 if new == -beta else 0
-            if now != state[i]:
-                state[i] = now
-                changed += 1
+            for j in range(count):
+                r[j] -= move * gram[e, j]
+            changed += settle(i, new, beta, z, state)
     return changed
+
+
+@compiled
+def clipped(z: float, inverse: float, slope: float, beta: float) -> float:
+    return min(max(z + RELAXATION * inverse * slope, -beta), beta)
+
+
+@compiled
+def settle(i: int, new: float, beta: float, z: Array, state: Array) -> int:
+    """z_i <- new, with its state; 1 where that is a new one."""
+    before, now = state[i], 1 if new == beta else -1 if new == -beta else 0
+    z[i], state[i] = new, now
+    return 1 if now != before else 0
 
 
 @compiled
@@ -118,15 +154,22 @@ def list_free(norm: float, s: Signal, known: Known, r: Array) -> None:
 @compiled
 def factorise(s: Signal, known: Known) -> bool:
     """Factor G_FF; False where its rows are dependent or too close to it."""
-    m, u, gram, place = s.counts[M], triangle(s), known.gram, s.reach
+    m, u, gram, place = s.counts[M], s.u, known.gram, s.reach
     for a in range(m):
         place[a] = known.place[s.rows[a]]
-    for a in range(SIZE(m)):
-        i = SIZE(place[a])
-        for b in range(a, SIZE(m)):
-            u[a, b] = gram[i, SIZE(place[b])]
-    s.reach[:m] = m
-    return factor(u, s.reach, False, PIVOT)
+    last, ld = m - 1, SIZE(definite.padded(m))
+    for a in range(0, m, 4):
+        i0, i1 = SIZE(place[a]), SIZE(place[min(a + 1, last)])
+        i2, i3 = SIZE(place[min(a + 2, last)]), SIZE(place[min(a + 3, last)])
+        row = SIZE(a) * ld
+        for b in range(SIZE(a) // SIZE(8) * SIZE(8), SIZE(m)):
+            j = SIZE(place[b])
+            u[row + b] = gram[i0, j]
+            u[row + ld + b] = gram[i1, j]
+            u[row + ld + ld + b] = gram[i2, j]
+            u[row + ld + ld + ld + b] = gram[i3, j]
+    s.reach[0] = DENSE
+    return definite.factor(u, m, PIVOT, s.step)
 
 
 @compiled

@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
-from methods._exact.linear import factor, gram, row_add, row_dot, rows_add, solve
-from methods._exact.work import FULL, M, Signal, triangle
+from methods._exact import definite
+from methods._exact.linear import factor, gram, is_banded, products, row_add, row_dot, rows_add, solve
+from methods._exact.work import DENSE, FULL, M, Signal, triangle
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -94,26 +95,44 @@ def factorise(w: Array, s: Signal) -> bool:
     m = s.counts[M]
     if m > w.shape[1]:
         return False
-    u = triangle(s)
-    return factor(u, s.reach, gram(w, s.rows[:m], s.first, s.end, u, s.reach), PIVOT)
+    u, rows = triangle(s), s.rows[:m]
+    if is_banded(w, rows, s.first, s.end):
+        gram(w, rows, s.first, s.end, u, s.reach)
+        return factor(u, s.reach, True, PIVOT)
+    ld = definite.padded(m)
+    products(w, rows, 0, s.u[: ld * ld].reshape(ld, ld))
+    s.reach[0] = DENSE
+    return definite.factor(s.u, m, PIVOT, s.step)
 
 
 @compiled
-def shifted(w: Array, s: Signal) -> Array:
-    """The factor of W_F W_F^T with its diagonal raised, for dependent rows on the way: its steps lead to the box."""
+def solve_free(s: Signal) -> None:
+    """Overwrite the first m entries of step by (W_F W_F^T)^{-1} times them."""
     m = s.counts[M]
+    if s.reach[0] == DENSE:
+        definite.solve(s.u, m, s.step)
+    else:
+        solve(triangle(s), s.reach, s.step[:m])
+
+
+@compiled
+def newton_step(s: Signal) -> None:
+    """step <- (W_F W_F^T)^{-1} W_F x."""
+    r, rows, step = s.r, s.rows, s.step
+    for a in range(s.counts[M]):
+        step[a] = r[rows[a]]
+    solve_free(s)
+
+
+@compiled
+def shifted_step(w: Array, s: Signal) -> None:
+    """The same with the diagonal raised, for dependent rows on the way: such steps lead to the box."""
+    m, r, rows, step = s.counts[M], s.r, s.rows, s.step
     u = np.empty((m, m))
     banded = gram(w, s.rows[:m], s.first, s.end, u, s.reach)
     for a in range(m):
         u[a, a] *= 1.0 + SHIFT
     factor(u, s.reach, banded, 0.0)
-    return u
-
-
-@compiled
-def newton_step(s: Signal, u: Array) -> None:
-    """step <- (U^T U)^{-1} W_F x."""
-    m, r, rows, step = s.counts[M], s.r, s.rows, s.step
     for a in range(m):
         step[a] = r[rows[a]]
     solve(u, s.reach, step[:m])

@@ -10,6 +10,7 @@ import numpy as np
 from problems._compiling import compiled
 from problems.base import Array
 
+DENSE = -1
 M, STEPS, PASSES, FULL = 0, 1, 2, 3  # places in `counts`: free rows, Newton steps, sweeps, whether all rows are full
 
 
@@ -21,8 +22,8 @@ class Signal(NamedTuple):
     r: Array  # (k) W x
     lengths: Array  # (k) |w_i|
     inverse: Array  # (k) 1 / |w_i|^2
-    step: Array  # (k)
-    u: Array  # (min(k, n)^2) the factor of W_F W_F^T, its first m^2 entries
+    step: Array  # (k, and up to a multiple of 8) its first m entries
+    u: Array  # the factor of W_F W_F^T: (m, m), or as methods/_exact/definite.py keeps it where reach_0 = DENSE
     first: Array  # (k) extents
     end: Array
     state: Array  # (k) the sign of a row at its bound, 0 for a free one
@@ -33,7 +34,7 @@ class Signal(NamedTuple):
 
 def sizes(k: int, n: int) -> tuple[int, int]:
     """(floats, integers) of the work arrays of a solve."""
-    return n + 5 * k + min(k, n) ** 2, 5 * k + 4
+    return n + 5 * k + 7 + ((min(k, n) + 7) // 8 * 8) ** 2, 5 * k + 4
 
 
 @cache
@@ -46,7 +47,7 @@ def size(shape: tuple[int, int]) -> int:
 @compiled
 def split(k: int, n: int, work: Array) -> tuple[Array, Array]:
     """Its (floats, integers)."""
-    end = n + 5 * k + min(k, n) ** 2
+    end = n + 5 * k + 7 + ((min(k, n) + 7) // 8 * 8) ** 2
     return work[:end], work[end : end + 5 * k + 4].view(np.int64)
 
 
@@ -59,8 +60,8 @@ def views(k: int, n: int, floats: Array, integers: Array) -> Signal:
         floats[a : a + k],
         floats[a + k : a + b],
         floats[a + b : a + b + k],
-        floats[a + b + k : a + 2 * b],
-        floats[a + 2 * b :],
+        floats[a + b + k : a + 2 * b + 7],
+        floats[a + 2 * b + 7 :],
         integers[:k],
         integers[k:b],
         integers[b : b + k],
@@ -72,6 +73,6 @@ def views(k: int, n: int, floats: Array, integers: Array) -> Signal:
 
 @compiled
 def triangle(s: Signal) -> Array:
-    """The work array of the factor, (m, m)."""
+    """The work array of a banded factor, (m, m)."""
     m = s.counts[0]
     return s.u[: m * m].reshape(m, m)
