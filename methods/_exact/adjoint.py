@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from methods._exact import full
 from methods._exact.dual import ACCEPTED, FACTORED, ZERO
-from methods._exact.linear import SIZE, row_dot, rows_add
+from methods._exact.linear import SIZE, row_dot, rows_subtract
 from methods._exact.steps import ROUNDING, solve_free
 from methods._exact.work import FULL, M, split, views
 from problems._compiling import compiled
@@ -23,28 +24,34 @@ def adjoint(w: Array, g: Array, status: int, floats: Array, integers: Array, h: 
         h[:], v[:] = 0.0, 0.0
         return True
     m = s.counts[M]
-    rows, step = s.rows[:m], s.step
-    first, end, lengths = s.first, s.end, s.lengths
+    rows, step, inverse, first, end, is_full = s.rows[:m], s.step, s.inverse, s.first, s.end, s.counts[FULL] == 1
     norm, residual, lifted = math.sqrt(np.dot(g, g)), 0.0, np.zeros(m)
     h[:], v[:] = 0.0, g
     for _ in range(4):
-        residual = 0.0
+        worst = 0.0
+        if is_full:
+            full.dots(w, rows, v, step)
         for a in range(m):
-            i = rows[a]
-            step[a] = row_dot(w, i, first[i], end[i], v)
-            residual = max(residual, abs(step[a]) / lengths[i])
+            if not is_full:
+                step[a] = row_dot(w, rows[a], first[rows[a]], end[rows[a]], v)
+            worst = max(worst, step[a] * inverse[rows[a]] * step[a])
+        residual = math.sqrt(worst)
         if residual <= ROUNDING * norm:
             break
         if status == FACTORED:
             solve_free(s)
         else:
             for a in range(m):
-                step[a] /= lengths[rows[a]] ** 2
-        lifted -= step[:m]
+                step[a] *= inverse[rows[a]]
+        for a in range(m):
+            lifted[a] += step[a]
         v[:] = g
-        rows_add(lifted, w, rows, first, end, s.counts[FULL] == 1, v)
+        if is_full:
+            full.subtract(lifted, w, rows, v)
+        else:
+            rows_subtract(lifted, w, rows, first, end, v)
     for a in range(m):
-        h[rows[a]] = -lifted[a]
+        h[rows[a]] = lifted[a]
     return residual <= ACCEPTED * norm
 
 

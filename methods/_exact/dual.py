@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from methods._exact import full
 from methods._exact.linear import extents, factor, gram, solve
 from methods._exact.reduced import Known, learn, nothing_known, reduced
 from methods._exact.steps import (
@@ -116,18 +117,26 @@ def search(w: Array, y: Array, beta: float, warm: bool, s: Signal, known: Known)
     """The same once the extents and lengths of the rows stand in the views; `known` has no room where W is not dense."""
     s.counts[:FULL] = 0
     norm = math.sqrt(np.dot(y, y))
-    if not (0.0 < norm < np.inf and s.lengths.min() > 0.0 and s.lengths.max() < np.inf):
+    sound = 0.0 < norm < np.inf
+    for i in range(len(w)):
+        sound = sound and 0.0 < s.lengths[i] < np.inf
+    if not sound:
         s.z[:], s.x[:] = 0.0, y
         return FAILED
     is_dense = len(known.rows) > 0
     if warm:
         primal(w, y, s)
         if not is_dense:
-            sweep(w, beta, 1.0, s)
+            sweep(w, 0, beta, 1.0, s)
             s.counts[PASSES] += 1
     else:
         s.z[:], s.x[:], s.state[:] = 0.0, y, 0
-        if not (is_dense and known.size[0]) and descend(w, beta, START if is_dense else SWEEPS, s):
+        is_full, sweeps = s.counts[FULL] == 1, START if is_dense else SWEEPS
+        if is_dense and known.size[0]:
+            arrived = False
+        else:
+            arrived = descend_full(w, beta, sweeps, s) if is_full else descend(w, beta, sweeps, s)
+        if arrived:
             primal(w, y, s)
             slopes(w, s)
             free_rows(norm, s, 0.0)
@@ -162,7 +171,7 @@ def descend(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
     """Coordinate descent until a sweep changes no state; whether two sweeps found the solution, the rows being orthogonal."""
     omega, before = 1.0, 0.0
     for count in range(sweeps):
-        changed, largest = sweep(w, beta, omega, s)
+        changed, largest = sweep(w, 0, beta, omega, s)
         s.counts[PASSES] += 1
         if count == 1:
             if largest <= CONTRACTION * before:
@@ -171,6 +180,24 @@ def descend(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
         if count and not changed:
             break
         before = largest
+    return False
+
+
+@compiled
+def descend_full(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
+    """The same for full rows, four at a time."""
+    near, omega, before = full.neighbours(w), 1.0, 0.0
+    for count in range(sweeps):
+        changed, largest = full.sweep(w, near, beta, omega, s)
+        more, longest = sweep(w, 4 * len(near), beta, omega, s)
+        s.counts[PASSES] += 1
+        if count == 1:
+            if max(largest, longest) <= CONTRACTION * before:
+                return True
+            omega = RELAXATION
+        if count and not changed + more:
+            break
+        before = max(largest, longest)
     return False
 
 
@@ -196,7 +223,7 @@ def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
             project(w, beta, s)
             exact = False
             for _sweep in range(BETWEEN):
-                sweep(w, beta, RELAXATION, s)
+                sweep(w, 0, beta, RELAXATION, s)
         else:
             move(w, y, 1.0, s)
             if not exact and residual <= STALLED:

@@ -26,6 +26,13 @@ def row_dot(w: Array, i: int, lo: int, hi: int, x: Array) -> float:
 
 
 @compiled
+def dots(w: Array, first: Array, end: Array, x: Array, out: Array) -> None:
+    """out_i <- w_i x for all rows."""
+    for i in range(len(w)):
+        out[i] = row_dot(w, i, first[i], end[i], x)
+
+
+@compiled
 def row_add(c: float, w: Array, i: int, lo: int, hi: int, x: Array) -> None:
     """x <- x + c w_i over lo <= j < hi."""
     for j in range(SIZE(lo), SIZE(hi)):
@@ -74,19 +81,11 @@ def extents(w: Array, first: Array, end: Array, lengths: Array, inverse: Array) 
 
 
 @compiled
-def rows_add(c: Array, w: Array, rows: Array, first: Array, end: Array, full: bool, x: Array) -> None:
-    """x <- x + sum_a c_a w_rows[a]; full rows four at a time, so that x is written a quarter as often."""
-    a, n = 0, len(x)
-    if full:
-        while a + 4 <= len(rows):
-            i0, i1, i2, i3 = rows[a], rows[a + 1], rows[a + 2], rows[a + 3]
-            c0, c1, c2, c3 = c[a], c[a + 1], c[a + 2], c[a + 3]
-            for j in range(SIZE(n)):
-                x[j] += c0 * w[i0, j] + c1 * w[i1, j] + c2 * w[i2, j] + c3 * w[i3, j]
-            a += 4
-    for b in range(a, len(rows)):
-        i = rows[b]
-        row_add(c[b], w, i, first[i], end[i], x)
+def rows_subtract(c: Array, w: Array, rows: Array, first: Array, end: Array, x: Array) -> None:
+    """x <- x - sum_a c_a w_rows[a]."""
+    for a in range(len(rows)):
+        i = rows[a]
+        row_add(-c[a], w, i, first[i], end[i], x)
 
 
 @compiled

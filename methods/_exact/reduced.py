@@ -11,6 +11,7 @@ import numpy as np
 
 from methods._exact import definite
 from methods._exact.eights import load, splat, store
+from methods._exact.full import clipped, settle
 from methods._exact.linear import SIZE, products, row_add
 from methods._exact.steps import PIVOT, ROUNDING, bind, length_inside, solve_free
 from methods._exact.work import DENSE, PASSES, STEPS, M, Signal
@@ -92,13 +93,13 @@ def sweep(beta: float, s: Signal, known: Known, r: Array) -> int:
     while a + SIZE(4) <= count:
         b, c, d = a + SIZE(1), a + SIZE(2), a + SIZE(3)
         i0, i1, i2, i3 = SIZE(rows[a]), SIZE(rows[b]), SIZE(rows[c]), SIZE(rows[d])
-        n0 = clipped(z[i0], inverse[i0], r[a], beta)
+        n0 = clipped(z[i0], RELAXATION * inverse[i0], r[a], beta)
         m0 = n0 - z[i0]
-        n1 = clipped(z[i1], inverse[i1], r[b] - m0 * gram[a, b], beta)
+        n1 = clipped(z[i1], RELAXATION * inverse[i1], r[b] - m0 * gram[a, b], beta)
         m1 = n1 - z[i1]
-        n2 = clipped(z[i2], inverse[i2], r[c] - m0 * gram[a, c] - m1 * gram[b, c], beta)
+        n2 = clipped(z[i2], RELAXATION * inverse[i2], r[c] - m0 * gram[a, c] - m1 * gram[b, c], beta)
         m2 = n2 - z[i2]
-        n3 = clipped(z[i3], inverse[i3], r[d] - m0 * gram[a, d] - m1 * gram[b, d] - m2 * gram[c, d], beta)
+        n3 = clipped(z[i3], RELAXATION * inverse[i3], r[d] - m0 * gram[a, d] - m1 * gram[b, d] - m2 * gram[c, d], beta)
         m3 = n3 - z[i3]
         if m0 != 0.0 or m1 != 0.0 or m2 != 0.0 or m3 != 0.0:
             e0, e1, e2, e3 = splat(m0), splat(m1), splat(m2), splat(m3)
@@ -113,26 +114,13 @@ def sweep(beta: float, s: Signal, known: Known, r: Array) -> int:
         a += SIZE(4)
     for e in range(a, count):
         i = SIZE(rows[e])
-        new = clipped(z[i], inverse[i], r[e], beta)
+        new = clipped(z[i], RELAXATION * inverse[i], r[e], beta)
         move = new - z[i]
         if move != 0.0:
             for j in range(count):
                 r[j] -= move * gram[e, j]
             changed += settle(i, new, beta, z, state)
     return changed
-
-
-@compiled
-def clipped(z: float, inverse: float, slope: float, beta: float) -> float:
-    return min(max(z + RELAXATION * inverse * slope, -beta), beta)
-
-
-@compiled
-def settle(i: int, new: float, beta: float, z: Array, state: Array) -> int:
-    """z_i <- new, with its state; 1 where that is a new one."""
-    before, now = state[i], 1 if new == beta else -1 if new == -beta else 0
-    z[i], state[i] = new, now
-    return 1 if now != before else 0
 
 
 @compiled

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from methods._exact import definite
-from methods._exact.linear import factor, gram, is_banded, products, row_add, row_dot, rows_add, solve
+from methods._exact import definite, full
+from methods._exact.linear import dots, factor, gram, is_banded, products, row_add, row_dot, rows_subtract, solve
 from methods._exact.work import DENSE, FULL, M, Signal, triangle
 from problems._compiling import compiled
 from problems.base import Array
@@ -22,14 +22,14 @@ BOUND = 1e-14  # a dual this close to its bound has met it
 
 
 @compiled
-def sweep(w: Array, beta: float, omega: float, s: Signal) -> tuple[int, float]:
-    """z_i <- clip(z_i + omega w_i x / |w_i|^2), row after row; (rows that changed state, largest |w_i| |dz_i|).
+def sweep(w: Array, begin: int, beta: float, omega: float, s: Signal) -> tuple[int, float]:
+    """z_i <- clip(z_i + omega w_i x / |w_i|^2) from row `begin` on; (rows that changed state, largest |w_i| |dz_i|).
 
     A row that its slope holds at its bound is left alone.
     """
     changed, largest = 0, 0.0
     x, z, state, first, end, lengths, inverse = s.x, s.z, s.state, s.first, s.end, s.lengths, s.inverse
-    for i in range(len(w)):
+    for i in range(begin, len(w)):
         lo, hi = first[i], end[i]
         slope = row_dot(w, i, lo, hi, x)
         if state[i] * slope > 0.0:
@@ -53,16 +53,22 @@ def sweep(w: Array, beta: float, omega: float, s: Signal) -> tuple[int, float]:
 @compiled
 def primal(w: Array, y: Array, s: Signal) -> None:
     """x <- y - W^T z, afresh."""
-    s.x[:] = y
-    rows_add(-s.z, w, np.arange(len(w)), s.first, s.end, s.counts[FULL] == 1, s.x)
+    x, z, first, end = s.x, s.z, s.first, s.end
+    x[:] = y
+    if s.counts[FULL] == 1:
+        full.subtract(z, w, np.arange(len(w)), x)
+    else:
+        for i in range(len(w)):
+            row_add(-z[i], w, i, first[i], end[i], x)
 
 
 @compiled
 def slopes(w: Array, s: Signal) -> None:
     """r <- W x."""
-    x, r, first, end = s.x, s.r, s.first, s.end
-    for i in range(len(w)):
-        r[i] = row_dot(w, i, first[i], end[i], x)
+    if s.counts[FULL] == 1:
+        full.dots(w, np.arange(len(w)), s.x, s.r)
+    else:
+        dots(w, s.first, s.end, s.x, s.r)
 
 
 @compiled
@@ -71,22 +77,21 @@ def free_rows(norm: float, s: Signal, share: float) -> tuple[bool, float]:
 
     (Whether any was freed, the largest residual of a free row.)
     """
-    freed, residual, strongest, m = False, 0.0, ROUNDING, 0
-    r, state, lengths, rows = s.r, s.state, s.lengths, s.rows
+    freed, worst, strongest, m = False, 0.0, ROUNDING, 0
+    r, state, lengths, inverse, rows = s.r, s.state, s.lengths, s.inverse, s.rows
     if share > 0.0:
         for i in range(len(r)):
             strongest = max(strongest, -share * state[i] * r[i] / (lengths[i] * norm))
     for i in range(len(r)):
-        scale = lengths[i] * norm
-        if state[i] * r[i] <= -strongest * scale:
+        if state[i] * r[i] <= -strongest * lengths[i] * norm:
             state[i] = 0
             freed = True
         if state[i] == 0:
             rows[m] = i
             m += 1
-            residual = max(residual, abs(r[i]) / scale)
+            worst = max(worst, r[i] * inverse[i] * r[i])
     s.counts[M] = m
-    return freed, residual
+    return freed, math.sqrt(worst) / norm
 
 
 @compiled
@@ -173,18 +178,21 @@ def bind(beta: float, s: Signal) -> None:
 def project(w: Array, beta: float, s: Signal) -> None:
     """Move z_F along the step, projected on the box, as far as |x| falls; else to the first bound: it cannot rise there."""
     m, x, z, rows, step = s.counts[M], s.x, s.z, s.rows[: s.counts[M]], s.step
-    moved, drop, before, length = np.empty(len(x)), np.empty(m), np.dot(x, x), 1.0
+    moved, gain, before, length = np.empty(len(x)), np.empty(m), np.dot(x, x), 1.0
     for attempt in range(6):
         if attempt == 5:
             length = length_inside(beta, s)
         for a in range(m):
-            drop[a] = z[rows[a]] - min(max(z[rows[a]] + length * step[a], -beta), beta)
+            gain[a] = min(max(z[rows[a]] + length * step[a], -beta), beta) - z[rows[a]]
         moved[:] = x
-        rows_add(drop, w, rows, s.first, s.end, s.counts[FULL] == 1, moved)
+        if s.counts[FULL] == 1:
+            full.subtract(gain, w, rows, moved)
+        else:
+            rows_subtract(gain, w, rows, s.first, s.end, moved)
         if np.dot(moved, moved) < before:
             break
         length *= 0.25
     for a in range(m):
-        z[rows[a]] -= drop[a]
+        z[rows[a]] += gain[a]
     x[:] = moved
     bind(beta, s)
