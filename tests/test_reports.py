@@ -297,6 +297,14 @@ def test_findings_are_computed(study: Study) -> None:
     assert "moreau, qp-layer" in said
 
 
+def test_differences_are_not_named_the_fastest_exact_method(tmp_path: Path) -> None:
+    def lucky(cell: Planned, result: Measured) -> Measured:
+        return replace(result, error_rel=1e-12, total_s=1e-9) if cell.label == "fd-directional" else result
+
+    said = " ".join(findings(load([_runs.build(tmp_path / "run", lucky, _runs.small(("blorc", "fd-directional")))])))
+    assert "Of 1 method with" in said and "blorc is the fastest" in said
+
+
 def test_a_claim_without_a_promise_is_silently_wrong_above_a_hundredth(tmp_path: Path) -> None:
     said = []
     for error in (0.009, 0.011):
