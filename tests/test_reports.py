@@ -602,6 +602,8 @@ def test_the_speed_table_divides_by_the_backward_phase_of_the_limit(tmp_path: Pa
     assert blorc[2].order == pytest.approx(1e6 * 1e-7 * 64**1.5, rel=0.05)
     assert blorc[3].order == pytest.approx(3e-5 * 64**1.6 / (1e-7 * 64**1.5), rel=0.05)
     assert blorc[4].order == pytest.approx(1e-7 * 64**1.5 / (0.4e-6 * 64), rel=0.05)
+    shown = dict(zip(found.columns, blorc, strict=True))
+    assert shown["|Z|"].text == "37.8 of 63 (60%)" and shown["solver"].text == "60%"  # 0.6 each in _runs
     assert not any(row[1].text == "lapack-limit" for row in found.rows)
     assert "lapack-limit" not in study.labels
 
