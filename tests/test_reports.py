@@ -225,6 +225,24 @@ def test_fitted_exponents(study: Study) -> None:
     assert column(table, "ends")["blorc"].text == text.ABSENT
 
 
+def test_every_kind_of_theta_that_was_swept_in_n_has_its_exponents(tmp_path: Path) -> None:
+    (blorc,) = (kind for kind in _runs.KINDS if kind.label == "blorc")
+    pairs = [(blorc, _runs.planned(blorc, n=n)) for n in (16, 32, 64, 128)]
+    pairs += [(blorc, replace(_runs.planned(blorc, n=n), theta="sparse")) for n in (100, 1000, 10_000)]
+    pairs += [(blorc, replace(_runs.planned(blorc, n=n), theta="weight")) for n in (100, 1000)]  # too few for a fit
+
+    def known(cell: Planned, result: Measured) -> Measured:
+        if cell.theta == "sparse" and cell.n == 10_000:
+            return Measured(status="timeout", reason="a call took more than 10 s", reference_status="proven")
+        return replace(result, total_s=1e-9 * cell.n ** (1.0 if cell.theta == "sparse" else 3.0))
+
+    dense, sparse = laws.tables(load([_runs.build(tmp_path / "run", known, pairs)]))
+    assert dense.title == "Scaling exponents in n" and sparse.title == "Scaling exponents in n, sparse theta"
+    assert column(dense, "time [95 % CI]")["blorc"].order == pytest.approx(3.0)
+    assert column(sparse, "n of the fit")["blorc"].text == "100 to 1000"
+    assert column(sparse, "ends")["blorc"].text == "n = 10000: timeout"
+
+
 def test_growth_with_the_batch_and_with_a_knob(tmp_path: Path) -> None:
     blorc, fista = (next(kind for kind in _runs.KINDS if kind.label == label) for label in ("blorc", "unrolled-fista-jax"))
     pairs = [(blorc, replace(_runs.planned(blorc), batch=batch)) for batch in (1, 10, 100)]
