@@ -70,7 +70,9 @@ FULL = (
 
 # Up in n, in the batch and in the iterations until a limit is met; what lies beyond is not run.
 SCALING = (
-    Sweep(operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024)),
+    Sweep(operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024, 2048)),
+    Sweep(theta="sparse", n=(100, 300, 1000, 10_000, 100_000, 1_000_000), without=_SLOW),
+    Sweep(theta="sparse", n=(1000, 100_000, 1_000_000), measure="memory", without=_SLOW),
     Sweep(batch=(1, 10, 100, 1000), without=_SLOW),
     Sweep(n=(64, 256, 1024), measure="memory"),
     Sweep(n=(256,), knobs="all", measure="memory", methods=UNROLLED),

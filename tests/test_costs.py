@@ -19,7 +19,8 @@ from reports import costs
 from reports.select import load
 
 # Seconds on two cores, the last beside other load; default took 127 where instances are drawn once a block.
-WALLS = {"smoke": 23.0, "default": 196.0, "speed": 284.0, "scaling": 1113.0}
+# scaling is not among them since it goes up to 10^6 unknowns: it was not measured afresh.
+WALLS = {"smoke": 23.0, "default": 196.0, "speed": 284.0}
 
 
 @pytest.mark.parametrize("preset", WALLS)

@@ -93,6 +93,13 @@ def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_dense_block_a
         assert any(c.label == "blorc-factors" and c.n == 10**6 and c.measure == measure for c in cells)
 
 
+def test_the_scaling_preset_goes_up_to_a_million_unknowns() -> None:
+    cells = [cell for cell in plan(PRESETS["scaling"]) if cell.batch == 0]
+    largest = {theta: max(cell.n for cell in cells if cell.theta == theta) for theta in ("dense", "sparse")}
+    assert largest == {"dense": 2048, "sparse": 10**6}
+    assert {cell.measure for cell in cells if cell.n == 10**6} == {"time", "memory"}
+
+
 def test_the_speed_preset_has_the_peers_at_their_best_with_and_without_a_batch() -> None:
     peers = {
         *("cvxpylayers-torch", "cvxpylayers-torch-clarabel", "cvxpylayers-torch(adjoint=dense)", "closed-form-jax"),
