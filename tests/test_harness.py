@@ -72,6 +72,11 @@ def test_a_sweep_names_settings_and_a_user_may_bring_others() -> None:
     assert [cell.label for cell in plan((sweep,), select([tight]))] == [tight]
 
 
+def test_both_cores_can_be_asked_for_by_name() -> None:
+    (cell,) = plan((Sweep(batch=(100,)),), select(["blorc(threads=2)"]), threads=2)
+    assert cell.label == "blorc(threads=2)" and cell.threads == 2 and json.loads(cell.knobs) == {"threads": 2}
+
+
 def test_the_names_in_a_preset_are_those_of_methods() -> None:
     entered = entries()
     for sweep in (sweep for sweeps in PRESETS.values() for sweep in sweeps):
