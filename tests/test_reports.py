@@ -623,6 +623,7 @@ def test_the_speed_table_divides_by_the_backward_phase_of_the_limit(tmp_path: Pa
     shown = dict(zip(found.columns, blorc, strict=True))
     assert shown["|Z|"].text == "37.8 of 63 (60%)" and shown["solver"].text == "60%"  # 0.6 each in _runs
     assert not any(row[1].text == "lapack-limit" for row in found.rows)
+    assert set(fronts.settings(study).label) == {"blorc", "cvxpylayers-torch"}  # nor is it a point or a front of any figure
     assert "lapack-limit" not in study.labels
 
 
