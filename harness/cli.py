@@ -307,6 +307,8 @@ class _one_line:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         from results import RunError
 
+        if isinstance(error, MemoryError):
+            raise BadInput(f"memory does not suffice: {error}; give a smaller --n or --batch") from error
         if isinstance(error, (ValueError, RunError, OSError)) and not isinstance(error, UnicodeError):
             raise BadInput(str(error)) from error
 

@@ -30,7 +30,7 @@ def show(sources: tuple[str, ...]) -> None:
     reasons: list[str] = []
     letters = [_letters(place) for place in range(len(drawn))]
     methods = sorted(entries(sources), key=lambda method: method.family)
-    marks = {method.label: [_mark(method, problem, reasons) for _, problem in drawn] for method in methods}
+    marks = {method.label: list(_marks(method, [problem for _, problem in drawn], reasons)) for method in methods}
     for title, places in _blocks(len(drawn), console.width, max(map(len, marks))):
         console.print(_matrix(methods, marks, [letters[place] for place in places], places, title))
     for letter, (name, _) in zip(letters, drawn, strict=True):
@@ -77,18 +77,16 @@ def _matrix(
     return table
 
 
-def _mark(method: GradientMethod, problem: Problem, reasons: list[str]) -> str:
-    reason = _reason(method, problem)
-    if not reason:
-        return "y"
-    if reason not in reasons:
-        reasons.append(reason)
-    return str(reasons.index(reason) + 1)
+def _marks(method: GradientMethod, problems: list[Problem], reasons: list[str]) -> Iterator[str]:
+    absent = missing(method)
+    for problem in problems:
+        reason = f"{absent} is not installed" if absent else _reason(method, problem)
+        if reason and reason not in reasons:
+            reasons.append(reason)
+        yield str(reasons.index(reason) + 1) if reason else "y"
 
 
 def _reason(method: GradientMethod, problem: Problem) -> str:
-    if name := missing(method):
-        return f"{name} is not installed"
     try:
         return method.unsupported(problem) or ""
     except Exception as error:  # a user's own code; a run records the same as status error

@@ -70,7 +70,9 @@ FULL = (
 
 # Up in n, in the batch and in the iterations until a limit is met; what lies beyond is not run.
 SCALING = (
-    Sweep(operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024)),
+    Sweep(operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024, 2048)),
+    Sweep(theta="sparse", n=(100, 300, 1000, 10_000, 100_000, 1_000_000), without=_SLOW),
+    Sweep(theta="sparse", n=(1000, 100_000, 1_000_000), measure="memory", without=_SLOW),
     Sweep(batch=(1, 10, 100, 1000), without=_SLOW),
     Sweep(n=(64, 256, 1024), measure="memory"),
     Sweep(n=(256,), knobs="all", measure="memory", methods=UNROLLED),
@@ -79,9 +81,21 @@ SCALING = (
 
 _EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")
 _CONES = ("cvxpylayers-torch", "cvxpylayers-torch-clarabel", "cvxpylayers-torch(adjoint=dense)")
-_PEERS = (*_CONES, "diffcp-dense", "diffcp-lsqr", "closed-form-torch", "closed-form-jax", "blorc-paper")
-_DENSE, _FEW = ("tv", "circular-tv", "random", "random-2n", "trained"), (*_EXACT, "cvxpylayers-torch", "closed-form-torch")
-_BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, "closed-form-torch", "closed-form-jax")
+_FIXED_POINT = "optimistix(tolerance=1e-13)"  # at its default it is no faster by much, and right to 1e-6 alone
+_TIGHT_CONE = "cvxpylayers-torch(tolerance=1e-10, adjoint=dense)"
+_PEERS = (
+    *_CONES,
+    _TIGHT_CONE,
+    "diffcp-dense",
+    "diffcp-lsqr",
+    _FIXED_POINT,
+    "closed-form-torch",
+    "closed-form-jax",
+    "blorc-paper",
+)
+_DENSE = ("tv", "circular-tv", "random", "random-2n", "trained")
+_FEW = (*_EXACT, "cvxpylayers-torch", _FIXED_POINT, "closed-form-torch")
+_BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, _FIXED_POINT, "closed-form-torch", "closed-form-jax")
 # Unrolling 300 iterations of 2-D total variation at 512 x 512 needs more than 8 GiB, so it stands beside the small images.
 _SMALL, _BLORC = ("blorc", "fd-directional", "unrolled-fista-torch"), ("blorc",)
 _ON_TV: dict[str, Any] = {"operators": ("tv-2d",), "signals": _PATCHES}
@@ -96,6 +110,13 @@ IMAGES = (
     Sweep(**_ON_FILTERS, theta="taps", n=(256**2,), measure="memory", methods=_BLORC),
 )
 
+_ON_CHAIN: dict[str, Any] = {"operators": ("tv",), "n": (10**6,)}
+LONG = tuple(
+    Sweep(**_ON_CHAIN, theta=theta, measure=measure, methods=methods)
+    for theta, methods in (("sparse", ("blorc", "blorc-factors")), ("sparse-weight", ("blorc",)))
+    for measure in ("time", "memory")
+)
+
 SPEED = (
     Sweep(operators=("identity", "dct"), signals=_DCT, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
     Sweep(operators=_DENSE, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
@@ -105,15 +126,16 @@ SPEED = (
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_BATCH),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=("blorc-warm",), knobs="all"),
+    *LONG,
     *IMAGES,
 )
 
 # Every library at its defaults and at a tight setting; a batch for those that take one as a whole, but for the slowest.
-_OURS = ("blorc", "blorc-torch", "cvxpylayers-torch", "diffcp-dense")
-_ASKED = (*_OURS, *dict.fromkeys(method.name for method in LIBRARIES))
+_OURS = ("blorc", "blorc-torch", "cvxpylayers-torch", "cvxpylayers-torch(tolerance=1e-10, adjoint=dense)")
+_ASKED = (*_OURS, "diffcp-dense", "diffcp-dense(tolerance=1e-10)", *(method.label for method in LIBRARIES))
 _SLOWEST = ("jaxopt-box-osqp-primal",)
-_NATIVE = (method.name for method in LIBRARIES if method.batching == "native" and method.name not in _SLOWEST)
-_WHOLE = (*_OURS[:3], *dict.fromkeys(_NATIVE))
+_NATIVE = (method.label for method in LIBRARIES if method.batching == "native" and method.name not in _SLOWEST)
+_WHOLE = (*_OURS, *_NATIVE)
 PEERS = (
     Sweep(operators=("tv", "random-2n"), n=(16, 64), methods=_ASKED),
     Sweep(operators=("random",), methods=_ASKED),

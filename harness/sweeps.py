@@ -44,7 +44,7 @@ class Sweep:
     batch: tuple[int, ...] = (0,)
     knobs: str = "default"
     measure: str = "time"
-    methods: tuple[str, ...] = ()  # names or labels; empty: all
+    methods: tuple[str, ...] = ()  # labels, that of a default setting being its name; empty: all
     without: tuple[str, ...] = ()  # names left out
 
     def cells(self, methods: tuple[GradientMethod, ...] | None, device: str, threads: int) -> list[Planned]:
@@ -53,7 +53,7 @@ class Sweep:
         names = {method.name for method in usual}
         settings = [m for m in SETTINGS if m.label in self.methods and m.name in names]
         yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
-        chosen = [m for m in dict.fromkeys([*usual, *settings, *yardsticks]) if self._chooses(m)]
+        chosen = [m for m in dict.fromkeys([*usual, *settings, *yardsticks]) if self._chooses(m, methods is not None)]
         return [
             _planned(variant, self, point, device, threads)
             for point in self.points()
@@ -81,8 +81,9 @@ class Sweep:
         )
         return [Point(*values) for values in axes]
 
-    def _chooses(self, method: GradientMethod) -> bool:
-        named = {method.name, method.label}
+    def _chooses(self, method: GradientMethod, given: bool) -> bool:
+        """By its label; a method that the user gave by its name too, whatever its setting is."""
+        named = {method.label, method.name} if given else {method.label}
         return not (self.methods and named.isdisjoint(self.methods)) and method.name not in self.without
 
     def _variants(self, method: GradientMethod) -> tuple[GradientMethod, ...]:

@@ -103,8 +103,8 @@ METHODS: tuple[GradientMethod, ...] = (
     *PEERS,
 )
 
-# Other settings of a peer, run where a sweep of the method or a user names their label.
-SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(adjoint="dense"),)
+# Other settings, run where a sweep of the method or a user names their label.
+SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(adjoint="dense"), Blorc(threads=2))
 
 # What is timed beside the methods and is none: run by name alone.
 YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)

@@ -106,3 +106,29 @@ class LowRankGradient:
         shape = other.shape if isinstance(other, LowRankGradient) else np.shape(other)
         if shape != self.shape:
             raise ValueError(f"expected a gradient of shape {self.shape}, got {shape}")
+
+
+class OnPattern:
+    """The entries of a gradient (k, n), kept as factors, at the places (rows, columns) of a sparse W: shape (nnz,).
+
+    np.asarray makes them; `whole` is the gradient in all entries of W.
+    """
+
+    __slots__ = ("_columns", "_rows", "whole")
+
+    def __init__(self, whole: LowRankGradient, rows: Array, columns: Array) -> None:
+        self.whole, self._rows, self._columns = whole, rows, columns
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._rows.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("the entries of an OnPattern are made when asked for, so copy=False cannot be met")
+        if self.whole.factors is None:
+            return np.asarray(np.asarray(self.whole)[self._rows, self._columns], dtype=dtype)
+        entries = np.zeros(self.shape)
+        for left, right in zip(*(factor.T for factor in self.whole.factors), strict=True):
+            entries += left[self._rows] * right[self._columns]
+        return np.asarray(entries, dtype=dtype)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from methods import _blorc
 from methods._bounded import Adjoint
-from methods._low_rank import LowRankGradient
+from methods._low_rank import LowRankGradient, OnPattern
 from methods.base import Gradient, GradientMethod, Prepared
-from problems import BoxDual, Dense, Problem
+from problems import BoxDual, Dense, Problem, Sparse
 from problems.base import Array
 
 
@@ -19,7 +19,8 @@ from problems.base import Array
 class BlorcFactors(GradientMethod):
     """dL/dW = -[z h] [v x*]^T as a LowRankGradient: O(k + n) numbers a signal, two columns each.
 
-    The same solve as `blorc`; an entry of its own, since the dense matrix is not written.
+    The same solve as `blorc`; an entry of its own, since the dense matrix is not written. For theta = the values of a sparse W
+    the gradient is that of all its entries, and as an array what stands at the places of the values.
     Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
     """
 
@@ -30,7 +31,7 @@ class BlorcFactors(GradientMethod):
     formula: ClassVar[str] = "dQ/dW = -[z h] [v x*]', kept as factors"
 
     def unsupported(self, problem: Problem) -> str | None:
-        if isinstance(problem, BoxDual) and not isinstance(problem.parametrisation, Dense):
+        if isinstance(problem, BoxDual) and not isinstance(problem.parametrisation, Dense | Sparse):
             return "the factors are those of theta = W"
         return _blorc.unsupported(problem)
 
@@ -42,14 +43,19 @@ class BlorcFactors(GradientMethod):
 
 
 def _gradient(problem: Problem, theta: Array, found: Adjoint) -> Gradient:
+    assert isinstance(problem, BoxDual)
     value, g, direct = problem.evaluate(found.x, theta)
     h, v = found.adjoint(g)
-    left, right = _columns(-found.z, -h), _columns(v, found.x)
-    factors = LowRankGradient(left, right)
-    grad = factors if isinstance(direct, float) else factors + direct
+    grad: Any = LowRankGradient(-_columns(found.z, h), _columns(v, found.x))
+    if isinstance(problem.parametrisation, Sparse):
+        grad = OnPattern(grad, problem.parametrisation.rows, problem.parametrisation.columns)
+    if not isinstance(direct, float):
+        grad = grad + direct
     return Gradient(value, found.x, grad, True, found.iterations, found.note)
 
 
 def _columns(a: Array, b: Array) -> Array:
     """The vectors, or the rows of both batches, as columns."""
-    return np.column_stack((a.T, b.T))
+    rows = np.empty((2, *a.shape))
+    rows[0], rows[1] = a, b
+    return rows.reshape(-1, a.shape[-1]).T

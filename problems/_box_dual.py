@@ -109,8 +109,12 @@ def solve(w: Array, y: Array, beta: float, start: Array | None = None) -> DualSo
     Where k <= n: daqp, an exact dual active-set solver (Arnstrom, Bemporad and Axehill, 2022). Where that is not verified,
     and for k > n: 500 dual FISTA iterations and a bounded active set that steps towards the free minimiser closest to
     the current z (after Stark and Parker, 1995), which terminates on dependent rows too. `start`: duals (k) believed to be
-    close, tried before all that. Inside, rows have unit length and each its own bound, b_i = beta |w_i|.
+    close, tried before all that. Inside, rows have unit length and each its own bound, b_i = beta |w_i|. ValueError where W
+    is not finite.
     """
+    w = np.asarray(w, dtype=np.float64)
+    if not np.isfinite(w).all():
+        raise ValueError(f"W must be finite, got {np.count_nonzero(~np.isfinite(w))} NaN or infinite entries")
     lengths = row_lengths(w)
     dual = _BoxDual(w / lengths[:, None], y, beta * lengths)
     found = next(filter(None, _attempts(dual, None if start is None else start * lengths)), None)

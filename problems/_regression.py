@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from problems._arrays import local
+from problems._wheels import scikit_learn
 from problems.base import Array, Problem
 
 
@@ -61,9 +62,10 @@ def _gaussian(n: int, rng: np.random.Generator) -> tuple[Array, Array]:
 
 def _diabetes(n: int) -> tuple[Array, Array]:
     """Efron et al. (2004): 442 patients, 10 features; with squares (but of the binary sex) and products 64."""
-    from sklearn.datasets import load_diabetes
-
-    a, y = load_diabetes(return_X_y=True)
+    a = np.loadtxt(scikit_learn("data", "diabetes_data_raw.csv.gz"))
+    y = np.loadtxt(scikit_learn("data", "diabetes_target.csv.gz"))
+    a = a - a.mean(axis=0)
+    a /= np.linalg.norm(a, axis=0)
     if n == 64:
         i, j = np.triu_indices(10)
         keep = ~((i == 1) & (j == 1))
@@ -75,12 +77,10 @@ def _diabetes(n: int) -> tuple[Array, Array]:
 
 def _breast_cancer(n: int) -> tuple[Array, Array]:
     """Street, Wolberg and Mangasarian (1993): 569 tumours, 30 features, labels -1 and 1."""
-    from sklearn.datasets import load_breast_cancer
-
     if n != 30:
         raise ValueError(f"the breast cancer data have n = 30 features, got n = {n}")
-    a, y = load_breast_cancer(return_X_y=True)
-    return a, 2.0 * y - 1.0
+    table = np.loadtxt(scikit_learn("data", "breast_cancer.csv"), delimiter=",", skiprows=1)
+    return table[:, :-1], 2.0 * table[:, -1] - 1.0
 
 
 _REAL: dict[str, Callable[[int], tuple[Array, Array]]] = {"diabetes": _diabetes, "breast-cancer": _breast_cancer}

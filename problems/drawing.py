@@ -13,6 +13,7 @@ from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS, SPAR
 from problems.signals import SIGNALS
 
 THETAS = ("dense", "row-weights", "weight")
+LARGEST = 2**28  # entries of a square W that is written out, 2 GiB
 SPARSE_THETAS = ("sparse", "sparse-row-weights", "sparse-weight")
 # On images the kinds of theta under which dependent zero rows are no kink; W is sparse there, or never a matrix at all.
 IMAGE_THETAS = {"tv-2d": ("weight", "row-weights"), "dct-filters": ("taps",)}
@@ -76,6 +77,9 @@ def draw(
     """
     _check(n, sigma, operator, signal, batch)
     operators = _operators(operator, theta)
+    if theta in THETAS and operator not in IMAGE_THETAS and n * n > LARGEST:
+        size = f"a matrix of {8e-9 * n * n:.3g} GB or more"
+        raise ValueError(f"operator {operator!r} at n = {n} is {size}; give a smaller n, or take a sparse theta")
     if beta is None:
         beta = default_beta(operator, signal, sigma)
     operator_rng, signal_rng, noise_rng = np.random.default_rng([seed, n]).spawn(3)

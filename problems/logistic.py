@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._wheels import scikit_learn
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Smooth, Splitting, Term
@@ -195,9 +196,8 @@ def _cross_entropy(x: Any, a: Any, y: Any) -> Any:
 
 def _digits() -> tuple[Array, Array]:
     """(1797 x 12 averages over 2 x 2 pixels, the digits)."""
-    from sklearn.datasets import load_digits
-
-    pixels, digits = load_digits(return_X_y=True)
+    table = np.loadtxt(scikit_learn("data", "digits.csv.gz"), delimiter=",")
+    pixels, digits = table[:, :-1], table[:, -1].astype(int)
     blocks = pixels.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
     return blocks[:, [i for i in range(16) if i not in (0, 3, 12, 15)]], digits
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from problems._wheels import scikit_learn
 from problems.base import Array
 
 _IMAGES = ("brick", "coins", "page", "clock", "text", "camera", "moon", "grass", "gravel", "astronaut", "coffee", "chelsea")
@@ -46,11 +47,16 @@ def _grey_images() -> tuple[Array, ...]:
     import skimage.data
     from skimage.color import rgb2gray
     from skimage.util import img_as_float64
-    from sklearn.datasets import load_sample_image
 
     images = [getattr(skimage.data, name)() for name in _IMAGES]
-    images += [load_sample_image(f"{name}.jpg") for name in _PHOTOS]
+    images += [_photo(name) for name in _PHOTOS]
     return tuple(rgb2gray(image) if image.ndim == 3 else img_as_float64(image) for image in images)
+
+
+def _photo(name: str) -> Array:
+    from PIL import Image
+
+    return np.asarray(Image.open(scikit_learn("images", f"{name}.jpg")))
 
 
 def image_patches(count: int, n: int, rng: np.random.Generator) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from reports import select, statistics, text
-from reports.select import BLOCK, Study
+from reports.select import BLOCK, YARDSTICK, Study
 from reports.style import OTHERS, families, handle, hue, legend, panels, styles
 
 MOST_PANELS = 4  # instances of one figure; the tables have them all
 TARGETS = (1e-3, 1e-6, 1e-10)
 COSTS = {"seconds": ("time", 1e3, "time of one gradient, ms"), "peak_bytes": ("memory", 1 / 2**20, "peak memory, MiB")}
-ERROR = "relative error of the gradient (left: more accurate)"
+ERROR = "relative error of the gradient"  # a longer one would reach its neighbour, as a title would that is not broken
+TITLE = 36  # characters of a line
 
 
 def settings(study: Study, column: str = "seconds") -> pd.DataFrame:
-    """One point for every setting and ladder instance: median cost and error over the seeds."""
+    """One point for every setting and ladder instance, but for yardsticks: median cost and error over the seeds."""
     measure, unit, _ = COSTS[column]
     rows = select.ladders(study, measure)
+    rows = rows[rows.family != YARDSTICK]
     if column == "peak_bytes":
         rows = rows[~(rows.peak_bytes < rows.floor_bytes)]
     found = [group.assign(where=where, cost=group[column].astype(float) * unit) for where, group in select.instances(rows)]
@@ -124,7 +127,7 @@ def _front(axis: Axes, points: pd.DataFrame) -> None:
 
 
 def _label(axis: Axes, title: str, column: str) -> None:
-    axis.set(xscale="log", yscale="log", title=title, xlabel=ERROR)
+    axis.set(xscale="log", yscale="log", title=textwrap.fill(title, TITLE, break_on_hyphens=False), xlabel=ERROR)
     axis.set_ylabel(COSTS[column][2] if axis.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
     axis.xaxis.set_major_locator(LogLocator(numticks=9))
 

@@ -11,6 +11,7 @@ from reports.select import Study, ladders, sweep
 from reports.statistics import Estimate
 from reports.text import Cell, Table
 
+LEAST = 3  # sizes of a fit that a further table is worth
 ENDED = ("timeout", "oom", "crash")  # statuses of a limit that was met; larger sizes are not run
 NOTE = (
     "p of {axis}^p by least squares in log-log over all cells of the range shown (memory: over its own grid), "
@@ -20,14 +21,16 @@ NOTE = (
 
 
 def tables(study: Study) -> tuple[Table, ...]:
-    """Exponents in n, and in the batch and in a knob where a run swept them."""
-    found = [exponents(study), exponents(study, "batch"), knobs(study)]
+    """Exponents in n, for every kind of theta whose n a run swept, and in the batch and in a knob where it swept them."""
+    others = [exponents(study, theta=theta) for theta in _further(study)]
+    found = [exponents(study), *others, exponents(study, "batch"), knobs(study)]
     return tuple(table for place, table in enumerate(found) if place == 0 or table.rows)
 
 
-def exponents(study: Study, axis: str = "n") -> Table:
-    """Fitted p in cost ~ axis^p of time and of memory."""
-    frames = {"seconds": sweep(_sized(study.headline, axis), axis), "peak_bytes": sweep(_sized(memory(study), axis), axis)}
+def exponents(study: Study, axis: str = "n", theta: str = "") -> Table:
+    """Fitted p in cost ~ axis^p of time and of memory; of one kind of theta, or of that with most sizes."""
+    costs = {"seconds": _sized(study.headline, axis, theta), "peak_bytes": _sized(memory(study), axis, theta)}
+    frames = {column: sweep(rows, axis) for column, rows in costs.items()}
     fits = {column: _fits(frame, axis, column) for column, frame in frames.items()}
     lines = [
         [
@@ -42,7 +45,14 @@ def exponents(study: Study, axis: str = "n") -> Table:
     ]
     columns = ("method", "family", "time [95 % CI]", "memory [95 % CI]", f"{axis} of the fit", "ends")
     title = "Scaling exponents in n" if axis == "n" else f"Scaling exponents in the {axis}"
-    return text.table(title, columns, lines, NOTE.format(axis=axis))
+    return text.table(f"{title}, {theta} theta" if theta else title, columns, lines, NOTE.format(axis=axis))
+
+
+def _further(study: Study) -> list[str]:
+    """Kinds of theta beside that of the first table with as many sizes as a fit needs."""
+    first = set(sweep(study.headline, "n").theta)
+    kinds = sorted(set(study.headline.theta) - first)
+    return [theta for theta in kinds if sweep(_sized(study.headline, "n", theta), "n").n.nunique() >= LEAST]
 
 
 def knobs(study: Study) -> Table:
@@ -70,8 +80,9 @@ def _above_floor(rows: pd.DataFrame) -> pd.Series:
     return rows.peak_bytes.astype(float).where(~(rows.peak_bytes < rows.floor_bytes) & rows.answered)
 
 
-def _sized(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Without single signals where the axis is the batch: 0 is no size."""
+def _sized(rows: pd.DataFrame, axis: str, theta: str) -> pd.DataFrame:
+    """Of this kind of theta, if one is named; without single signals where the axis is the batch: 0 is no size."""
+    rows = rows[rows.theta == theta] if theta else rows
     return rows[rows.batch > 0] if axis == "batch" else rows
 
 

@@ -10,14 +10,15 @@ import pandas as pd
 from reports import statistics, text
 from reports.select import INSTANCE, PEER_METHOD, YARDSTICK, Study, describe, family_rank
 from reports.statistics import Estimate
-from reports.text import Table
+from reports.text import Cell, Table
 
 TITLE = "Speed of the exact gradient"
 NOTE = (
     "Microseconds are medians of total time a signal over the seeds. The other two are ratios of medians, paired over the "
     "blocks in which both were measured interleaved, with 95 % intervals. The limit is the BACKWARD phase of lapack-limit: "
     "dpotrf and dpotrs with two right-hand sides on the zero rows, W0 [q, target] and one outer product, the pattern given "
-    "away. Error: the largest relative one. Zero rows: their share of all rows."
+    "away. Error: the largest relative one. |Z|: zero rows a signal, and their share of all k. Solver: the share of the "
+    "forward phase in the total, where a method has two phases."
 )
 
 
@@ -34,7 +35,7 @@ def table(study: Study) -> Table:
         others = rows[(rows.family != YARDSTICK) & rows.seconds.notna()]
         order = sorted(others.label.unique(), key=lambda label: (family_rank(study.family(label)), label))
         lines += [_line(where, label, others, limit) for label in order]
-    columns = ("setting", "method", "us a signal [95 % CI]", f"{PEER_METHOD} / it", "it / limit", "error", "zero rows")
+    columns = ("setting", "method", "us a signal [95 % CI]", f"{PEER_METHOD} / it", "it / limit", "error", "|Z|", "solver")
     return text.table(TITLE, columns, lines, NOTE)
 
 
@@ -50,8 +51,14 @@ def _line(where: str, label: str, rows: pd.DataFrame, limit: pd.DataFrame) -> li
         text.interval(_ratio(mine, rows[rows.label == PEER_METHOD])),
         text.interval(_ratio(limit.assign(samples_s=limit.backward_s.map(lambda value: [value])), mine)),
         text.error(float(mine.error.max()) if mine.error.notna().any() else math.nan, 0.0),
-        text.number(float(mine.zero_rows.median()), 2),
+        _zero_rows(mine),
+        text.percent(float((mine.forward_s / mine.total_s).median())),
     ]
+
+
+def _zero_rows(rows: pd.DataFrame) -> Cell:
+    share, k = float(rows.zero_rows.median()), int(rows.k.iloc[0])
+    return Cell(f"{text.significant(share * k)} of {k} ({share:.0%})", share) if share >= 0 else Cell(text.ABSENT, -1.0)
 
 
 def _ratio(base: pd.DataFrame, head: pd.DataFrame) -> Estimate:

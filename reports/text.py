@@ -30,7 +30,7 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        lines = ["| " + " | ".join(self.columns) + " |", "|" + " --- |" * len(self.columns)]
+        lines = ["| " + " | ".join(map(_escaped, self.columns)) + " |", "|" + " --- |" * len(self.columns)]
         lines += ["| " + " | ".join(_escaped(cell.text) for cell in row) + " |" for row in self.rows]
         return "\n".join(lines)
 
@@ -90,6 +90,10 @@ def mebibytes(value: float, floor: float, where: str = "") -> Cell:
 def share(count: int, total: int) -> Cell:
     """12/15, sorted by the quotient; 0 of 0 is not measured."""
     return Cell(f"{count}/{total}", count / total) if total else Cell(ABSENT, -1.0)
+
+
+def percent(value: float) -> Cell:
+    return Cell(f"{value:.0%}", value) if math.isfinite(value) else Cell(ABSENT, -1.0)
 
 
 def plural(count: int, noun: str) -> str:

@@ -8,6 +8,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+# Raised when a column goes or changes its meaning; a column of Measured that is new reads as not measured from an older run.
 SCHEMA = 1
 NAN = math.nan
 

@@ -18,24 +18,15 @@ from methods import METHODS
 from reports import costs
 from reports.select import load
 
-# The methods of the measured presets: a later one adds its own seconds.
-MEASURED = {
-    *("cvxpylayers-torch-clarabel", "blorc-batched-torch"),
-    *("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "blorc-paper"),
-    *("closed-form-torch", "closed-form-jax", "smoothed-ift-torch", "smoothed-ift-jax"),
-    *("cvxpylayers-torch", "cvxpylayers-jax", "diffcp-lsqr", "diffcp-dense", "fd-entrywise", "fd-directional"),
-    *(f"unrolled-{scheme}-{framework}" for scheme in ("ista", "fista", "admm") for framework in ("torch", "jax")),
-}
 # Seconds on two cores, the last beside other load; default took 127 where instances are drawn once a block.
-WALLS = {"smoke": 23.0, "default": 196.0, "speed": 284.0, "scaling": 1113.0}
+# scaling is not among them since it goes up to 10^6 unknowns: it was not measured afresh.
+WALLS = {"smoke": 23.0, "default": 196.0, "speed": 284.0}
 
 
 @pytest.mark.parametrize("preset", WALLS)
 def test_the_estimate_is_right_within_a_factor_of_two(preset: str) -> None:
-    methods = [method for method in METHODS if method.name in MEASURED]
-    assert {method.name for method in methods} == MEASURED
     options = Options(budget_s=BUDGET_S[preset], timeout_s=TIMEOUT_S.get(preset, 60.0))
-    found = seconds(plan(PRESETS[preset], methods), options)
+    found = seconds(plan(PRESETS[preset]), options)
     assert WALLS[preset] / 2 < found < 2 * WALLS[preset]
 
 

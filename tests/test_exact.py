@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods import METHODS, Chained, to_numpy
+from methods import METHODS, Chained, GradientMethod, to_numpy
 from methods._exact import dual, linear
 from methods._exact.batch import BatchSolver
 from methods._exact.solver import HANDED, SignalSolver
@@ -212,3 +212,15 @@ def test_extents_of_rows_that_jump() -> None:
     assert not linear.extents(w, first, end, lengths, inverse)
     assert [(a, b) for a, b in zip(first[:4].tolist(), end[:4].tolist(), strict=True)] == [(4, 5), (0, 1), (8, 9), (2, 7)]
     assert first[4] == end[4] and lengths[4] == 0
+
+
+@pytest.mark.parametrize("method", EXACT, ids=lambda method: method.name)
+def test_a_theta_that_is_not_finite_is_named(method: GradientMethod) -> None:
+    for theta in ("dense", "sparse", "sparse-row-weights"):
+        problem = AnalysisL1.draw(n=16, theta=theta)
+        if method.unsupported(problem):
+            continue
+        call, broken = method.prepare(problem), problem.theta.copy()
+        broken.flat[3] = np.nan
+        with np.errstate(all="ignore"), pytest.raises(Exception, match="must be finite"):
+            call(broken)

@@ -64,22 +64,57 @@ def test_a_setting_comes_with_a_sweep_of_its_method_that_names_it_and_with_no_ot
     assert [cell.label for cell in plan((Sweep(),), select([dense]))] == [dense]
 
 
+def test_a_sweep_names_settings_and_a_user_may_bring_others() -> None:
+    tight = "diffcp-dense(tolerance=1e-10)"
+    sweep = Sweep(methods=("diffcp-dense",))
+    assert [cell.label for cell in plan((sweep,))] == ["diffcp-dense"]
+    assert [cell.label for cell in plan((Sweep(methods=("diffcp-dense", tight)),))] == ["diffcp-dense", tight]
+    assert [cell.label for cell in plan((sweep,), select([tight]))] == [tight]
+
+
+def test_both_cores_can_be_asked_for_by_name() -> None:
+    (cell,) = plan((Sweep(batch=(100,)),), select(["blorc(threads=2)"]), threads=2)
+    assert cell.label == "blorc(threads=2)" and cell.threads == 2 and json.loads(cell.knobs) == {"threads": 2}
+
+
 def test_the_names_in_a_preset_are_those_of_methods() -> None:
-    known = {name for method in entries() for name in (method.name, method.label)}
-    named = {name for sweeps in PRESETS.values() for sweep in sweeps for name in (*sweep.methods, *sweep.without)}
-    assert named <= known
+    entered = entries()
+    for sweep in (sweep for sweeps in PRESETS.values() for sweep in sweeps):
+        assert set(sweep.methods) <= {method.label for method in entered}
+        assert set(sweep.without) <= {method.name for method in entered}
 
 
 def test_the_speed_preset_measures_the_limit_and_the_peer_in_every_dense_block_and_images_to_their_full_size() -> None:
-    cells = plan(PRESETS["speed"], METHODS)
+    cells = plan(PRESETS["speed"])
     blocks: dict[str, set[str]] = {}
     for cell in cells:
         if cell.theta == "dense":
             blocks.setdefault(cell.block(), set()).add(cell.label)
     assert all({"blorc", "lapack-limit", "cvxpylayers-torch"} <= labels for labels in blocks.values())
     largest = {("tv-2d", "weight", 512**2), ("tv-2d", "row-weights", 512**2), ("dct-filters", "taps", 256**2)}
+    largest |= {("tv", "sparse", 10**6), ("tv", "sparse-weight", 10**6)}
     for measure in ("time", "memory"):
         assert largest <= {(c.operator, c.theta, c.n) for c in cells if c.label == "blorc" and c.measure == measure}
+        assert any(c.label == "blorc-factors" and c.n == 10**6 and c.measure == measure for c in cells)
+
+
+def test_the_scaling_preset_goes_up_to_a_million_unknowns() -> None:
+    cells = [cell for cell in plan(PRESETS["scaling"]) if cell.batch == 0]
+    largest = {theta: max(cell.n for cell in cells if cell.theta == theta) for theta in ("dense", "sparse")}
+    assert largest == {"dense": 2048, "sparse": 10**6}
+    assert {cell.measure for cell in cells if cell.n == 10**6} == {"time", "memory"}
+
+
+def test_the_speed_preset_has_the_peers_at_their_best_with_and_without_a_batch() -> None:
+    peers = {
+        *("cvxpylayers-torch", "cvxpylayers-torch-clarabel", "cvxpylayers-torch(adjoint=dense)", "closed-form-jax"),
+        *("closed-form-torch", "blorc-daqp", "optimistix(tolerance=1e-13)"),
+    }
+    blocks: dict[str, set[str]] = {}
+    for cell in plan(PRESETS["speed"]):
+        if cell.theta == "dense" and cell.n == 64:
+            blocks.setdefault(cell.block(), set()).add(cell.label)
+    assert blocks and all(peers <= labels for labels in blocks.values())
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("speed", "peers")])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from harness import listing
 from methods import METHODS, YARDSTICKS
-from problems import PROBLEMS, AnalysisL1
+from problems import PROBLEMS, AnalysisL1, _regression, logistic, signals
 
 COUNT = 30  # more instances than a terminal has columns for
 
@@ -46,6 +49,27 @@ def test_every_problem_is_listed_and_one_with_several_kinds_of_theta_for_each() 
     names = [name for name, _ in listing.instances()]
     assert len(names) == len(set(names)) == sum(len(problem.thetas) for problem in PROBLEMS)
     assert {"analysis-l1, theta = taps", "lasso, theta = row-weights"} <= set(names)
+
+
+def test_the_list_loads_no_library_that_is_slow_to_import() -> None:
+    code = "import sys\nfrom harness.listing import instances\nlist(instances())\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"sklearn", "pandas", "torch", "jax", "cvxpy"} & set(done.stdout.split())
+
+
+def test_the_data_are_those_that_scikit_learn_gives() -> None:
+    from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_sample_image
+
+    for name in ("china", "flower"):
+        assert np.array_equal(signals._photo(name), load_sample_image(f"{name}.jpg"))
+    tumours, labels = _regression._breast_cancer(30)
+    assert np.array_equal(tumours, load_breast_cancer().data) and np.array_equal(labels > 0, load_breast_cancer().target)
+    patients, progression = _regression._diabetes(10)
+    np.testing.assert_allclose(patients, load_diabetes().data, atol=1e-15)  # centred, of length 1: entries below 0.2
+    assert np.array_equal(progression, load_diabetes().target)
+    blocks, digits = logistic._digits()
+    assert blocks.shape == (1797, 12) and np.array_equal(digits, load_digits().target)
+    assert np.array_equal(blocks[:, 0], load_digits().images[:, :2, 2:4].mean(axis=(1, 2)))
 
 
 def test_letters_go_on_after_z() -> None:

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods._low_rank import LowRankGradient
+from methods._low_rank import LowRankGradient, OnPattern
+from methods.blorc import Blorc
+from methods.blorc_factors import BlorcFactors
+from problems import AnalysisL1
 from problems.base import Array
 
 
@@ -63,3 +66,29 @@ def test_shapes_that_do_not_match_are_refused() -> None:
         two.inner(np.ones((9, 7)))
     with pytest.raises(ValueError, match="copy=False"):
         np.array(two, copy=False)
+
+
+@pytest.mark.parametrize("rank", [2, 6])
+def test_on_a_pattern_are_the_entries_of_the_matrix(rank: int) -> None:
+    whole, dense = made(1, rank)
+    rows, columns = np.array([0, 6, 3]), np.array([8, 0, 3])
+    part = OnPattern(whole, rows, columns)
+    np.testing.assert_allclose(np.asarray(part), dense[rows, columns], atol=1e-13)
+    assert part.shape == (3,) and (part.whole.factors is None) == (rank == 6)
+    with pytest.raises(ValueError, match="copy=False"):
+        np.array(part, copy=False)
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_the_factors_of_a_long_chain_are_the_gradient_in_all_of_w(batch: int | None) -> None:
+    problem = AnalysisL1.draw(n=3000, theta="sparse", seed=1, batch=batch)
+    found, plain = (method.prepare(problem)(problem.theta).grad for method in (BlorcFactors(), Blorc()))
+    np.testing.assert_allclose(np.asarray(found), plain, rtol=1e-13, atol=1e-16)
+    left, right = found.whole.factors
+    assert left.shape == (2999, 2 * (batch or 1)) and right.shape == (3000, 2 * (batch or 1))
+
+
+def test_the_factors_of_a_sparse_w_reach_beyond_its_pattern() -> None:
+    sparse, dense = (AnalysisL1.draw(n=36, theta=theta, seed=1) for theta in ("sparse", "dense"))
+    found = BlorcFactors().prepare(sparse)(sparse.theta).grad
+    np.testing.assert_allclose(np.asarray(found.whole), dense.reference().grad, rtol=1e-11, atol=1e-14)

@@ -225,6 +225,24 @@ def test_fitted_exponents(study: Study) -> None:
     assert column(table, "ends")["blorc"].text == text.ABSENT
 
 
+def test_every_kind_of_theta_that_was_swept_in_n_has_its_exponents(tmp_path: Path) -> None:
+    (blorc,) = (kind for kind in _runs.KINDS if kind.label == "blorc")
+    pairs = [(blorc, _runs.planned(blorc, n=n)) for n in (16, 32, 64, 128)]
+    pairs += [(blorc, replace(_runs.planned(blorc, n=n), theta="sparse")) for n in (100, 1000, 10_000)]
+    pairs += [(blorc, replace(_runs.planned(blorc, n=n), theta="weight")) for n in (100, 1000)]  # too few for a fit
+
+    def known(cell: Planned, result: Measured) -> Measured:
+        if cell.theta == "sparse" and cell.n == 10_000:
+            return Measured(status="timeout", reason="a call took more than 10 s", reference_status="proven")
+        return replace(result, total_s=1e-9 * cell.n ** (1.0 if cell.theta == "sparse" else 3.0))
+
+    dense, sparse = laws.tables(load([_runs.build(tmp_path / "run", known, pairs)]))
+    assert dense.title == "Scaling exponents in n" and sparse.title == "Scaling exponents in n, sparse theta"
+    assert column(dense, "time [95 % CI]")["blorc"].order == pytest.approx(3.0)
+    assert column(sparse, "n of the fit")["blorc"].text == "100 to 1000"
+    assert column(sparse, "ends")["blorc"].text == "n = 10000: timeout"
+
+
 def test_growth_with_the_batch_and_with_a_knob(tmp_path: Path) -> None:
     blorc, fista = (next(kind for kind in _runs.KINDS if kind.label == label) for label in ("blorc", "unrolled-fista-jax"))
     pairs = [(blorc, replace(_runs.planned(blorc), batch=batch)) for batch in (1, 10, 100)]
@@ -295,6 +313,14 @@ def test_findings_are_computed(study: Study) -> None:
     assert re.search(r"cvxpylayers-torch at its default settings takes [\d.,]+ \[[\d.,]+, [\d.,]+\] times as long", said)
     assert "Silently wrong:" in said and "cvxpylayers-torch (" in said
     assert "moreau, qp-layer" in said
+
+
+def test_differences_are_not_named_the_fastest_exact_method(tmp_path: Path) -> None:
+    def lucky(cell: Planned, result: Measured) -> Measured:
+        return replace(result, error_rel=1e-12, total_s=1e-9) if cell.label == "fd-directional" else result
+
+    said = " ".join(findings(load([_runs.build(tmp_path / "run", lucky, _runs.small(("blorc", "fd-directional")))])))
+    assert "Of 1 method with" in said and "blorc is the fastest" in said
 
 
 def test_a_claim_without_a_promise_is_silently_wrong_above_a_hundredth(tmp_path: Path) -> None:
@@ -594,7 +620,10 @@ def test_the_speed_table_divides_by_the_backward_phase_of_the_limit(tmp_path: Pa
     assert blorc[2].order == pytest.approx(1e6 * 1e-7 * 64**1.5, rel=0.05)
     assert blorc[3].order == pytest.approx(3e-5 * 64**1.6 / (1e-7 * 64**1.5), rel=0.05)
     assert blorc[4].order == pytest.approx(1e-7 * 64**1.5 / (0.4e-6 * 64), rel=0.05)
+    shown = dict(zip(found.columns, blorc, strict=True))
+    assert shown["|Z|"].text == "37.8 of 63 (60%)" and shown["solver"].text == "60%"  # 0.6 each in _runs
     assert not any(row[1].text == "lapack-limit" for row in found.rows)
+    assert set(fronts.settings(study).label) == {"blorc", "cvxpylayers-torch"}  # nor is it a point or a front of any figure
     assert "lapack-limit" not in study.labels
 
 

@@ -69,6 +69,15 @@ def test_open_refuses_what_is_no_run_and_another_schema(run: Run, tmp_path: Path
         Run.open(run.path)
 
 
+def test_a_column_that_an_older_run_lacks_was_not_measured(run: Run) -> None:
+    lines = [json.loads(line) for line in (run.path / "records.jsonl").read_text().splitlines()]
+    older = [{name: value for name, value in line.items() if name != "error_bound"} for line in lines]
+    (run.path / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in older))
+    frame = Run.open(run.path).frame()
+    assert list(frame.columns) == list(COLUMNS) and frame.error_bound.isna().all()
+    assert frame.error_rel.notna().any()
+
+
 def test_the_key_depends_on_every_input_and_on_the_versions() -> None:
     cell = _runs.planned(_runs.KINDS[0])
     keys = {cell.key(_runs.VERSIONS), replace(cell, seed=1).key(_runs.VERSIONS), cell.key({"numpy": "1"})}

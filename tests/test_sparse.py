@@ -16,7 +16,8 @@ from scipy.sparse import csr_array, diags_array, random_array
 
 from harness.catalogue import with_ladders
 from methods import METHODS, Gradient
-from methods._exact.sparse import SparseSolver
+from methods._exact import chain
+from methods._exact.sparse import SparseSolver, _Chain
 from methods.blorc import Blorc
 from problems import SPARSE_THETAS, AnalysisL1, SolveError, Sparse, Weighted, _certificate, _chain, _chain_proof
 from problems.base import Array
@@ -131,6 +132,17 @@ def test_a_chain_of_1e5_satisfies_the_optimality_conditions() -> None:
     rows, bound = w @ found.x, np.abs(found.z) == problem.beta
     assert (np.abs(found.z[~bound]) < problem.beta).all() and (rows[~bound] == 0).all()
     assert (np.sign(rows[bound]) == np.sign(found.z[bound])).all()
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_million_perturbed_values_are_still_solved_as_a_chain(seed: int) -> None:
+    problem = AnalysisL1.draw(n=10**6, seed=1, theta="sparse")
+    w = problem.parametrisation.sparse(problem.perturbed(np.random.default_rng(seed)))
+    edges = _chain.edges(w)
+    assert edges is not None and chain.spread(*edges) > 1e3  # of s: its squares span the digits of float64
+    found = _Chain.of(*edges, problem.beta, problem.y)
+    assert found is not None and found.status == chain.VERIFIED
+    np.testing.assert_allclose(found.x, problem.y - w.T @ found.z, atol=1e-13)  # y and z near 1, steps of s within e^5
 
 
 def test_a_timed_theta_is_solved_too() -> None:

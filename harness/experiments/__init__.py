@@ -16,6 +16,7 @@ from harness.experiments import (
     robustness,
     smoothing_bias,
     speed_floor,
+    training_epoch,
 )
 from harness.experiments._claims import experiment
 
@@ -32,4 +33,5 @@ EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "robustness": robustness.reproduce,
     "smoothing-bias": experiment(smoothing_bias.measure),
     "speed-floor": speed_floor.reproduce,
+    "training-epoch": training_epoch.reproduce,
 }

@@ -18,6 +18,10 @@ FAILED, VERIFIED, TOUCHING = 0, 1, 2
 TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
 ACCEPTED = 1e-11  # residual of y = x + W^T z and of zero rows, by share of max |y|, that is accepted as rounding
 
+# The sums of the dynamic programme cancel by the squared spread of s, so that a wide one is cut into windows that overlap.
+SPREAD = 1e3
+WINDOW, SMALLEST, OVERLAP = 8192, 64, 4  # nodes at first and at least; a window looks ahead by one part in OVERLAP
+
 pattern = compiled_as_written(_chain.pattern)
 
 
@@ -25,8 +29,7 @@ pattern = compiled_as_written(_chain.pattern)
 def minimise(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, state: Array) -> int:
     """x (n), z (n - 1) and state (n - 1), the sign of z on bound rows and 0 on free ones; VERIFIED, TOUCHING or FAILED."""
     n = len(y)
-    b, s, low, high = np.full(n - 1, beta), np.empty(n), np.empty(n), np.empty(n)
-    if not pattern(a, c, b, y, state, s, low, high, np.empty(2 * n), np.empty(2 * n), np.empty(2 * n)):
+    if not states(a, c, beta, y, state):
         return FAILED
     for i in range(n - 1):
         z[i] = beta * state[i]
@@ -38,6 +41,50 @@ def minimise(a: Array, c: Array, beta: float, y: Array, x: Array, z: Array, stat
             settle(a, c, y, first, last, before, after, x, z)
             first = last + 1
     return verified(a, c, beta, y, x, z, state)
+
+
+@compiled_as_written
+def states(a: Array, c: Array, beta: float, y: Array, state: Array) -> bool:
+    """state (n - 1) <- `pattern`, in windows where s is wide: each begins behind the last bound row of the one before.
+
+    That row's z is known and splits the problem. What a window sees too late makes a wrong pattern, which is not verified.
+    """
+    n = len(y)
+    b, s, low, high = np.full(n - 1, beta), np.empty(n), np.empty(n), np.empty(n)
+    knots, slopes, offsets = np.empty(2 * n), np.empty(2 * n), np.empty(2 * n)
+    size = n if spread(a, c) <= SPREAD else WINDOW
+    first, most, left = 0, n, y.copy()
+    while True:
+        end = min(first + size + size // OVERLAP, n)
+        rows, nodes = slice(first, end - 1), slice(first, end)
+        if not pattern(a[rows], c[rows], b[rows], left[nodes], state[rows], s, low, high, knots, slopes, offsets):
+            most = size // 2
+            if most < SMALLEST:
+                return False
+            size = most
+            continue
+        if end == n:
+            return True
+        last = first + size - 1
+        while last >= first and state[last] == 0:
+            last -= 1
+        if last < first:
+            size *= 2
+            if size > most:
+                return False
+            continue
+        left[last + 1] -= c[last] * beta * state[last]
+        first, size = last + 1, min(WINDOW, most)
+
+
+@compiled_as_written
+def spread(a: Array, c: Array) -> float:
+    """The largest |s| over the least."""
+    s, least, largest = 1.0, 1.0, 1.0
+    for i in range(len(a)):
+        s *= abs(a[i] / c[i])
+        least, largest = min(least, s), max(largest, s)
+    return largest / least if least > 0.0 else np.inf
 
 
 @compiled_as_written

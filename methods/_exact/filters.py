@@ -64,14 +64,17 @@ def solve(filters: Filters, theta: Array, y: Array, beta: float) -> Adjoint:
 
 
 def _solved(filters: Filters, theta: Array, y: Array, beta: float) -> Adjoint:
-    """One signal; what has no pattern matrix-free goes to the dense route where K is small enough to be written out."""
+    """One signal; what Krylov cannot solve goes to the dense route where K is small enough to be written out."""
+    small = len(theta) * len(y) ** 2 <= LARGEST
     try:
         pattern = _filter_dual.solve(filters, theta, y, beta)
+        found = FilterSolution(pattern, _doubt(filters, theta, pattern, y, beta))
+        if not (small and found.note == DEPENDENT):
+            return found
     except SolveError:
-        if len(theta) * len(y) ** 2 > LARGEST:
+        if not small:
             raise
-        return SignalSolver(y, beta).hand_over(filters.matrix(theta), np.zeros(len(theta) * len(y)))
-    return FilterSolution(pattern, _doubt(filters, theta, pattern, y, beta))
+    return SignalSolver(y, beta).hand_over(filters.matrix(theta), np.zeros(len(theta) * len(y)))
 
 
 def _doubt(filters: Filters, theta: Array, pattern: Pattern, y: Array, beta: float) -> str:
