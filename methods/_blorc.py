@@ -68,12 +68,14 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
 @cache
 def _compile(dimensions: int) -> None:
     """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
-    from methods._exact.batch import BatchSolver
+    from methods._exact.batch import SEVERAL, BatchSolver
     from methods._exact.solver import Compiled, SignalSolver
 
     found = SignalSolver(np.ones(2), 1.0).solve(np.eye(2), np.zeros(2))
     if dimensions > 1:
         found = BatchSolver(read_only(np.ones((1, 2))), 1.0).solve(np.eye(2), np.zeros((1, 2)))
+        tiled = BatchSolver(read_only(np.ones((SEVERAL, 2))), 0.1).solve(np.eye(2) + 0.5)
+        tiled.gradient(tiled.x)
     else:
         fresh = SignalSolver(np.ones(2), 0.5).solve(np.eye(2))
         assert isinstance(fresh, Compiled)

@@ -26,6 +26,7 @@ ROUNDS = 25
 PEER_CALLS = 3  # of cvxpylayers, which takes up to seconds
 ROUND_S = 0.004  # a part is repeated that long in a round
 WIDTH = 180
+TILE = 12  # signals that do not fill a tile may be left to be solved one by one
 COUNTS = 4  # places in the counts of a solve
 CASES = (  # operator, n, signals
     *((operator, 64, 1) for operator in ("identity", "dct", "tv", "circular-tv", "random", "random-2n", "trained")),
@@ -35,6 +36,7 @@ CASES = (  # operator, n, signals
 PARTS = ("wrapper", "scan", "search", "factor", "verification", "adjoint", "writing")
 
 Part = Callable[[], object]
+Parts = dict[str, tuple[Part, int]]
 
 
 @dataclass(frozen=True)
@@ -123,63 +125,85 @@ def _measured(operator: str, n: int, signals: int, rounds: int, peer_calls: int)
     )
 
 
-def _parts(problem: AnalysisL1, thetas: list[Array]) -> tuple[dict[str, tuple[Part, int]], float]:
+def _parts(problem: AnalysisL1, thetas: list[Array]) -> tuple[Parts, float]:
     """Each part with the number of signals that one call of it runs over; and the mean number of free rows."""
-    from methods._exact import batch, dual, floor
+    return _parts_of_batch(problem) if problem.y.ndim == 2 else _parts_of_signal(problem, thetas)
+
+
+def _parts_of_signal(problem: AnalysisL1, thetas: list[Array]) -> tuple[Parts, float]:
+    from methods._bounded import read_only
+    from methods._exact import dual, floor
     from methods._exact.work import M, sizes
 
-    ws, ys, beta, batched = np.stack(thetas), np.atleast_2d(problem.y).copy(), problem.beta, problem.y.ndim == 2
-    (k, n), count = ws.shape[1:], len(ys) if batched else len(ws)
+    ws, y, beta, count = np.stack(thetas), np.array(problem.y), problem.beta, len(thetas)
+    k, n = ws.shape[1:]
     floats_size, integers_size = sizes(k, n)
-    floats, integers, status = (
-        np.empty((count, floats_size)),
-        np.empty((count, integers_size), np.int64),
-        np.empty(count, np.int64),
-    )
-    h, v, out, x, z = np.empty((count, k)), np.empty((count, n)), np.empty((k, n)), floats[:, :n], floats[:, n : n + k]
-    shared = batch.shared_products(ws[0], len(ys))
-    given, prepared = list(ws), Blorc().prepare(problem)
-    next_call, next_floor = _cycle(len(ws)), _cycle(len(ws))
-
-    def minimise() -> None:
-        if batched:
-            batch.minimise_all(ws[0], ys, beta, False, batch.shared_products(ws[0], len(ys)), floats, integers, status)
-        else:
-            floor.minimise_each(ws, ys[0], beta, floats, integers, status)
-
-    def write() -> object:
-        return -(z.T @ v + h.T @ x) if batched else floor.writes(floats, h, v, out)
+    floats, integers = np.empty((count, floats_size)), np.empty((count, integers_size), np.int64)
+    h, v, out, status = np.empty((count, k)), np.empty((count, n)), np.empty((k, n)), np.empty(count, np.int64)
+    given, prepared = [read_only(w) for w in ws], Blorc().prepare(problem)
+    next_call, next_floor = _cycle(count), _cycle(count)
 
     def least() -> None:
-        if batched:
-            floor.least_all(ws[0], ys, gs, shared, status, floats, integers, h, v)
-            write()
-        else:
-            t = next_floor()
-            floor.least_gradient(given[t], ys[0], gs[t], shared, status[t], floats[t], integers[t], np.empty((k, n)))
+        t = next_floor()
+        floor.least_gradient(given[t], y, gs[t], status[t], floats[t], integers[t], np.empty((k, n)))
 
-    minimise()
+    floor.minimise_each(ws, y, beta, floats, integers, status)
     if dual.FAILED in status:
         raise AssertionError("the compiled solver leaves an instance of the table open: its parts cannot be timed")
-    gs = x - problem.target
-    free = float(np.mean(integers[:, M - COUNTS]))
+    gs = floats[:, :n] - problem.target
     return {
-        "call": (lambda: prepared(thetas[next_call()]), len(ys)),
-        "minimise": (minimise, count),
+        "call": (lambda: prepared(thetas[next_call()]), 1),
+        "minimise": (lambda: floor.minimise_each(ws, y, beta, floats, integers, status), count),
         "scan": (lambda: floor.scan(ws, floats, integers), count),
-        "factor": (lambda: floor.factors(ws, shared, status, floats, integers), count),
-        "verification": (lambda: floor.checks(ws, ys, beta, floats, integers), count),
+        "factor": (lambda: floor.factors(ws, status, floats, integers), count),
+        "verification": (lambda: floor.checks(ws, y, beta, floats, integers), count),
         "adjoint": (lambda: floor.adjoints(ws, gs, status, floats, integers, h, v), count),
-        "writing": (write, count),
-        "floor": (least, len(ys)),
-    }, free
+        "writing": (lambda: floor.writes(floats, h, v, out), count),
+        "floor": (least, 1),
+    }, float(np.mean(integers[:, M - COUNTS]))
+
+
+def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
+    """Of the signals in tiles; what a last tile would have too few of is solved one by one, and counts as search."""
+    from methods._exact import floor
+    from methods._exact.batch import Tiled, shared_products
+    from methods._exact.singles import Signals
+
+    w, y, beta, count = np.array(problem.theta), np.array(problem.y), float(problem.beta), len(problem.y)
+    signals, prepared = Signals(y, beta), Blorc().prepare(problem)
+
+    def solve() -> Tiled:
+        shared = shared_products(w, count)
+        assert shared is not None
+        return Tiled(signals, shared, None)
+
+    found = solve()
+    if len(found.left_open) >= TILE:
+        raise AssertionError("the compiled solver leaves a tile of the table open: its parts cannot be timed")
+    shared, tiles, tiled = found.shared, found.tiles, found.in_tiles
+    ys, gs, (x, z), (h, v) = y[:tiled], found.x - problem.target, (found.x.copy(), found.z.copy()), found.adjoint(found.x)
+
+    def least() -> object:
+        floor.tile_least(shared, ys, ys @ w.T, gs[:tiled], beta, tiles, x[:tiled], z[:tiled], h[:tiled], v[:tiled])
+        return -(z[:tiled].T @ v[:tiled] + h[:tiled].T @ x[:tiled])
+
+    return {
+        "call": (lambda: prepared(w), count),
+        "minimise": (solve, count),
+        "scan": (lambda: shared_products(w, count), count),
+        "factor": (lambda: floor.tile_factors(shared, tiles), tiled),
+        "verification": (lambda: floor.tile_checks(shared, ys, found.z[:tiled], beta, tiles), tiled),
+        "adjoint": (lambda: found.adjoint(gs), count),
+        "writing": (lambda: -(z.T @ v + h.T @ x), count),
+        "floor": (least, tiled),
+    }, float(np.mean((np.abs(found.z) < beta).sum(axis=1)))
 
 
 def _cycle(count: int) -> Callable[[], int]:
     return cycle(range(count)).__next__
 
 
-def _time(parts: dict[str, tuple[Part, int]], rounds: int) -> dict[str, list[float]]:
+def _time(parts: Parts, rounds: int) -> dict[str, list[float]]:
     """Microseconds a signal, one number a round: the mean over ROUND_S; all parts in every round, in one process."""
     loops = {}
     for name, (part, _) in parts.items():
@@ -235,9 +259,10 @@ def _lines(rows: list[Row]) -> list[str]:
         _table(rows),
         "",
         "- wrapper: Python around the compiled code: arrays made, arguments passed, loss and its gradient, checks.",
-        "- scan: the first pass over W: extents and lengths of its rows.",
-        "- search: what finds the pattern: sweeps, Newton steps and factors beyond the one below.",
-        "- factor: the products of the zero rows and their factor, given the pattern; a batch shares the products.",
+        "- scan: the first pass over W: extents and lengths of its rows; a batch: W W^T, which its signals share.",
+        "- search: what finds the pattern: sweeps, Newton steps and factors beyond the one below; a batch: the inverse",
+        "  of W W^T where it is used, and the signals beyond the last whole tile of 16, which are solved one by one.",
+        "- factor: the products of the zero rows and their factor, given the pattern.",
         "- verification: the last pass W x* and the conditions of every row.",
         "- adjoint: h and v with that factor. writing: the dense gradient from them.",
         "- floor: a compiled call that is given the pattern and verifies nothing: two passes over W, the factor, two solves,"

@@ -1,66 +1,42 @@
-"""x*(W) exactly and its adjoint for the signals of a batch that share W: no Python loop over the signals."""
+"""x*(W) exactly and its adjoint for the signals of a batch that share W: in tiles where they pay, else one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from methods._bounded import Exact, counted
-from methods._exact import dual
-from methods._exact.adjoint import adjoint
-from methods._exact.linear import extents
-from methods._exact.reduced import Known, nothing_known
-from methods._exact.solver import SignalSolver, checked
-from methods._exact.work import FULL, PASSES, STEPS, sizes, views
-from problems._compiling import compiled
+from methods._exact import lanes, singles
+from methods._exact.dual import FACTORED
+from methods._exact.lanes import Shared, Tiles
+from methods._exact.packs import LANES
+from methods._exact.singles import Signals
+from methods._exact.solver import checked
 from problems.base import Array
 
-SEVERAL = 4  # signals from which on they share the products of all rows
-ORTHOGONAL = 1e-12  # cosine of two rows below which they are orthogonal to rounding
+SEVERAL = 12  # signals from which on a tile pays
+LARGEST = 128  # k and n up to which it does: beyond, its factors leave the cache
+SINGLE = 1e12  # ratio of the lengths of rows up to which single precision may look for the pattern
 
 
-@compiled
-def minimise_all(
-    w: Array, y: Array, beta: float, warm: bool, shared: Known, floats: Array, integers: Array, status: Array
-) -> None:
-    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal, the extents are found once.
+class Solution(Exact, Protocol):
+    """That of a batch."""
 
-    `shared`: the products of all rows, or nothing.
-    """
-    k, n = w.shape
-    head = views(k, n, floats[0], integers[0])
-    full = extents(w, head.first, head.end, head.lengths, head.inverse)
-    for b in range(len(y)):
-        s = views(k, n, floats[b], integers[b])
-        s.first[:], s.end[:], s.lengths[:], s.inverse[:] = head.first, head.end, head.lengths, head.inverse
-        s.counts[FULL] = full
-        known = shared if len(shared.rows) else nothing_known(k if dual.is_dense(w, s) else 0)
-        status[b] = dual.search(w, y[b], beta, warm, s, known)
+    @property
+    def status(self) -> Array:
+        """(batch,), as in methods/_exact/dual.py."""
+        ...
 
-
-@compiled
-def start_all(near: Array, beta: float, z: Array, state: Array) -> None:
-    """`start` for every signal."""
-    for b in range(len(near)):
-        dual.start(near[b], beta, z[b], state[b])
-
-
-@compiled
-def restore_all(w: Array, y: Array, beta: float, z: Array, floats: Array, integers: Array, status: Array) -> None:
-    """The arrays of `minimise_all` from z and status, which is overwritten."""
-    for b in range(len(y)):
-        status[b] = dual.restore(w, y[b], beta, z[b], status[b], floats[b], integers[b])
-
-
-@compiled
-def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array) -> None:
-    """h_b, v_b <- those of `adjoint` for g_b; status_b <- FAILED where it is not solved."""
-    for b in range(len(g)):
-        if status[b] != dual.FAILED and not adjoint(w, g[b], status[b], floats[b], integers[b], h[b], v[b]):
-            status[b] = dual.FAILED
+    @property
+    def notes(self) -> Sequence[str]:
+        """Those of single signals."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -72,100 +48,138 @@ class BatchSolver:
     keeps_rank: bool = False
     threads: int = 1
 
-    def solve(self, w: Array, near: Array | None = None) -> Batch:
+    def solve(self, w: Array, near: Array | None = None) -> Solution:
         """`near`: the duals (batch, k) of a W close by, to start from."""
-        w, warm = checked(w, self.y), near is not None
-        k, n = w.shape
-        floats, integers, status = self._work(w)
-        if near is not None:
-            start_all(near, self.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
-        known = shared_products(w, len(self.y))
-        self.share(
-            lambda part: minimise_all(w, self.y[part], self.beta, warm, known, floats[part], integers[part], status[part])
-        )
-        return Batch(self, w, status, floats, integers)
+        w = checked(w, self.y)
+        return self._joined(lambda part, signals: _solve(signals, w, None if near is None else near[part]))
 
-    def restore(self, w: Array, z: Array, status: Array) -> Batch:
+    def restore(self, w: Array, z: Array, status: Array) -> Solution:
         """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
-        floats, integers, found = self._work(w)
-        found[:] = status
-        restore_all(w, self.y, self.beta, z, floats, integers, found)
-        return Batch(self, w, found, floats, integers)
+        w = checked(w, self.y)
+        return self._joined(lambda part, signals: singles.restore(signals, w, z[part], status[part]))
 
-    def _work(self, w: Array) -> tuple[Array, Array, Array]:
-        """(floats, integers, status), one row a signal."""
-        count, (floats, integers) = len(self.y), sizes(*w.shape)
-        return np.empty((count, floats)), np.empty((count, integers), np.int64), np.empty(count, np.int64)
+    def _joined(self, solve: Callable[[slice, Signals], Solution]) -> Solution:
+        """Solve as many slices of the batch as there are threads."""
+        signals, parts = Signals(self.y, self.beta, self.keeps_rank), slices(len(self.y), self.threads)
+        if len(parts) == 1:
+            return solve(parts[0], signals)
+        return Joined(parts, list(self._pool.map(lambda part: solve(part, signals.among(part)), parts)), self._pool)
 
-    def share(self, work: Callable[[slice], None]) -> None:
-        """Run the work on as many equal slices of the batch as there are threads; compiled code holds no lock."""
-        if self.threads == 1:
-            return work(slice(None))
-        bounds = np.linspace(0, len(self.y), self.threads + 1).astype(int).tolist()
-        with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(work, map(slice, bounds, bounds[1:])))
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        """Compiled code holds no lock."""
+        return ThreadPoolExecutor(self.threads)
+
+
+def slices(count: int, most: int) -> list[slice]:
+    """At most so many slices of as many signals, of whole tiles where there are several for each."""
+    unit = LANES if count >= 2 * most * LANES else 1
+    units, parts = -(-count // unit), min(most, count)
+    bounds = [min(units * part // parts * unit, count) for part in range(parts + 1)]
+    return [slice(*ends) for ends in pairwise(bounds)]
+
+
+def _solve(signals: Signals, w: Array, near: Array | None) -> Solution:
+    shared = shared_products(w, len(signals.y))
+    return singles.solve(signals, w, near) if shared is None else Tiled(signals, shared, near)
+
+
+def shared_products(w: Array, signals: int) -> Shared | None:
+    """What all tiles need; None where tiles do not pay, or W is not fit for them."""
+    if signals < SEVERAL or max(w.shape) > LARGEST:
         return None
-
-    def single(self, index: int) -> SignalSolver:
-        return SignalSolver(self.y[index], self.beta, self.keeps_rank)
-
-
-def shared_products(w: Array, signals: int) -> Known:
-    """The products of all rows where they pay: for a dense W with rows that are not orthogonal, and several signals."""
-    k = len(w)
-    if signals >= SEVERAL and 2 * np.count_nonzero(w) > w.size:
-        gram = w @ w.T
-        lengths = np.sqrt(np.diagonal(gram))
-        if (np.abs(gram) > ORTHOGONAL * np.outer(lengths, lengths)).sum() > k:
-            return Known(gram, np.arange(k), np.arange(k), np.array([k]))
-    return Known(np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
+    with np.errstate(all="ignore"):  # what overflows is looked at
+        shared = lanes.share(w, w @ w.T)
+    low, high = shared.lengths.min(), shared.lengths.max()
+    return shared if 0.0 < high <= SINGLE * low < np.inf else None
 
 
-class Batch:
-    """The solutions of a batch; what the compiled solver left open is replaced by that of the route that never fails."""
+def tiles(count: int, k: int, n: int) -> Tiles:
+    """Room for the solutions of `count` signals."""
+    total, most = -(-count // LANES), min(k, n)
+    form, size, iterations = np.zeros((3, total), np.int64)
+    state, u = np.empty((total, k * LANES), np.int8), np.empty((total, most * (most + 1) // 2 * LANES))
+    return Tiles(state, form, size, u, iterations, np.empty(total * LANES, np.int64))
 
-    def __init__(self, solver: BatchSolver, w: Array, status: Array, floats: Array, integers: Array) -> None:
-        k, n = w.shape
-        self._solver, self._w, self.status, self._floats, self._integers = solver, w, status, floats, integers
-        self.x, self.z = floats[:, :n], floats[:, n : n + k]
-        self._open: dict[int, Exact] = {}
-        for index in np.flatnonzero(status == dual.FAILED).tolist():
-            self._hand_over(index)
+
+class Tiled:
+    """The solutions of a batch by tiles; the signals that they left open are solved one after the other."""
+
+    def __init__(self, signals: Signals, shared: Shared, near: Array | None) -> None:
+        (k, n), count, beta = shared.w.shape, len(signals.y), signals.beta
+        self.in_tiles = whole = count - (count % LANES if count % LANES < SEVERAL else 0)
+        self._signals, self.shared, self.tiles = signals, shared, tiles(whole, k, n)
+        self.x, self.z = np.empty((count, n)), np.empty((count, k)) if near is None else near.copy()
+        self._solved, self.status = np.zeros(count, np.bool_), np.full(count, FACTORED)
+        y, x, z, solved = signals.y[:whole], self.x[:whole], self.z[:whole], self._solved[:whole]
+        with np.errstate(all="ignore"):  # what overflows is left open
+            c = y @ shared.w.T
+        lanes.minimise(shared, y, c, beta, near is not None, x, z, self.tiles, solved)
+        self.left_open, self._rest = np.flatnonzero(~self._solved), None
+        if len(self.left_open):
+            start = None if near is None else near[self.left_open]
+            self._rest = rest = singles.solve(signals.among(self.left_open), shared.w, start)
+            self.x[self.left_open], self.z[self.left_open], self.status[self.left_open] = rest.x, rest.z, rest.status
 
     @property
     def iterations(self) -> int:
         """Newton steps and sweeps of the signal that took most."""
-        return int((self._integers[:, STEPS - 4] + self._integers[:, PASSES - 4]).max())
+        return max(int(self.tiles.iterations.max()), self._rest.iterations if self._rest else 0)
 
     @property
     def doubt(self) -> str:
-        """The doubts, each once."""
-        return "; ".join(sorted({found.doubt for found in self._open.values()} - {""}))
+        return self._rest.doubt if self._rest else ""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._rest.notes if self._rest else ()
 
     @property
     def note(self) -> str:
-        """The doubts, each with the number of signals it concerns."""
-        return counted((found.note for found in self._open.values()), len(self.x))
+        return counted(self.notes, len(self.x))
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, v = np.empty(self.z.shape), np.empty(self.x.shape)
-        status = self.status.copy()
-
-        def work(part: slice) -> None:
-            adjoint_all(self._w, g[part], status[part], self._floats[part], self._integers[part], h[part], v[part])
-
-        self._solver.share(work)
-        for index in np.flatnonzero(status == dual.FAILED).tolist():
-            found = self._open[index] if index in self._open else self._hand_over(index)
-            h[index], v[index] = found.adjoint(g[index])
+        h, v, solved, whole = np.empty(self.z.shape), np.empty(self.x.shape), self._solved.copy(), self.in_tiles
+        given = np.ascontiguousarray(g[:whole])
+        lanes.adjoint(self.shared, given, self.tiles, h[:whole], v[:whole], solved[:whole])
+        if self._rest:
+            h[self.left_open], v[self.left_open] = self._rest.adjoint(g[self.left_open])
+        for index in np.flatnonzero(self._solved & ~solved).tolist():
+            h[index], v[index] = self._signals.single(index).hand_over(self.shared.w, self.z[index]).adjoint(g[index])
         return h, v
 
     def gradient(self, g: Array) -> Array:
         h, v = self.adjoint(g)
         return -(self.z.T @ v + h.T @ self.x)
 
-    def _hand_over(self, index: int) -> Exact:
-        found = self._solver.single(index).hand_over(self._w, self.z[index].copy())
-        self._open[index] = found
-        self.x[index], self.z[index] = found.x, found.z
-        return found
+
+class Joined:
+    """The solutions of slices of a batch."""
+
+    def __init__(self, slices: Sequence[slice], parts: Sequence[Solution], pool: ThreadPoolExecutor) -> None:
+        self._slices, self._parts, self._pool = slices, parts, pool
+        self.x, self.z, self.status = (np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "z", "status"))
+
+    @property
+    def iterations(self) -> int:
+        return max(part.iterations for part in self._parts)
+
+    @property
+    def doubt(self) -> str:
+        return "; ".join(sorted({part.doubt for part in self._parts} - {""}))
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return [note for part in self._parts for note in part.notes]
+
+    @property
+    def note(self) -> str:
+        return counted(self.notes, len(self.x))
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        pairs = self._pool.map(lambda part, place: part.adjoint(g[place]), self._parts, self._slices)
+        h, v = zip(*pairs, strict=True)
+        return np.concatenate(h), np.concatenate(v)
+
+    def gradient(self, g: Array) -> Array:
+        return sum(self._pool.map(lambda part, place: part.gradient(g[place]), self._parts, self._slices))
