@@ -47,7 +47,7 @@ def test_every_lane_has_its_factor(m: int) -> None:
     w = rng.standard_normal((30, 40))
     counts = np.minimum(np.arange(LANES) % (m + 1) + (m > 1), m)
     counts[0] = m
-    listed, rows, u = [rng.choice(30, count, replace=False) for count in counts], np.zeros(30 * LANES, np.int64), np.empty(0)
+    listed, rows = [rng.choice(30, count, replace=False) for count in counts], np.zeros(30 * LANES, np.int64)
     right, u = rng.standard_normal((LANES, 30)), np.empty(m * (m + 1) // 2 * LANES)
     for lane, some in enumerate(listed):
         rows.reshape(30, LANES)[: len(some), lane] = some

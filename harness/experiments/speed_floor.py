@@ -26,7 +26,6 @@ ROUNDS = 25
 PEER_CALLS = 3  # of cvxpylayers, which takes up to seconds
 ROUND_S = 0.004  # a part is repeated that long in a round
 WIDTH = 180
-TILE = 12  # signals that do not fill a tile may be left to be solved one by one
 COUNTS = 4  # places in the counts of a solve
 CASES = (  # operator, n, signals
     *((operator, 64, 1) for operator in ("identity", "dct", "tv", "circular-tv", "random", "random-2n", "trained")),
@@ -166,7 +165,7 @@ def _parts_of_signal(problem: AnalysisL1, thetas: list[Array]) -> tuple[Parts, f
 def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
     """Of the signals in tiles; what a last tile would have too few of is solved one by one, and counts as search."""
     from methods._exact import floor
-    from methods._exact.batch import Tiled, shared_products
+    from methods._exact.batch import SEVERAL, Tiled, shared_products
     from methods._exact.singles import Signals
 
     w, y, beta, count = np.array(problem.theta), np.array(problem.y), float(problem.beta), len(problem.y)
@@ -178,7 +177,7 @@ def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
         return Tiled(signals, shared, None)
 
     found = solve()
-    if len(found.left_open) >= TILE:
+    if len(found.left_open) >= SEVERAL:
         raise AssertionError("the compiled solver leaves a tile of the table open: its parts cannot be timed")
     shared, tiles, tiled = found.shared, found.tiles, found.in_tiles
     ys, gs, (x, z), (h, v) = y[:tiled], found.x - problem.target, (found.x.copy(), found.z.copy()), found.adjoint(found.x)
