@@ -57,7 +57,7 @@ def run(
     threads: Annotated[int, typer.Option(help="threads of a worker, pinned to as many cores")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda: where the methods do their work")] = "cpu",
     budget: Annotated[float | None, typer.Option(help="seconds of sampling a cell")] = None,
-    timeout: Annotated[float | None, typer.Option(help="seconds a call may take; 60, scaling: 10")] = None,
+    timeout: Annotated[float | None, typer.Option(help="seconds a call may take; 60, scaling: 10, device: 20")] = None,
     memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
     executor: Annotated[str, typer.Option(help="local, or dask: blocks on the workers of a cluster")] = "local",
     scheduler: Annotated[str | None, typer.Option(help="address of the dask scheduler, such as tcp://host:8786")] = None,

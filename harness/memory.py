@@ -94,6 +94,14 @@ def _on_gpu(prepared: Prepared, theta: Array) -> float:
     return float(torch.cuda.max_memory_allocated() - baseline)
 
 
+def release(library: str) -> None:
+    """Give a GPU's free blocks back: the workers share its memory, and torch keeps what it once had."""
+    if library == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+
+
 def _residuals(prepared: Prepared, theta: Array) -> float:
     if not isinstance(prepared, Split):
         return math.nan

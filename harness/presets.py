@@ -130,6 +130,16 @@ SPEED = (
     *IMAGES,
 )
 
+# What a GPU does for batches: with --device cuda, and on the CPU of the same machine to compare with.
+_PLACED = ("blorc", "blorc-batched-torch", "unrolled-fista-torch")
+_BATCHES: dict[str, Any] = {"batch": (1, 10, 100, 1000, 10_000), "methods": _PLACED}
+DEVICE = (
+    Sweep(operators=("identity",), signals=_DCT, n=(64, 256, 1024), **_BATCHES),
+    Sweep(operators=("tv", "random"), n=(64, 256, 1024), **_BATCHES),
+    Sweep(operators=("trained",), **_BATCHES),
+    Sweep(operators=("tv",), n=(64, 256, 1024), batch=(1, 1000), measure="memory", methods=_PLACED),
+)
+
 # Every library at its defaults and at a tight setting; a batch for those that take one as a whole, but for the slowest.
 _OURS = ("blorc", "blorc-torch", "cvxpylayers-torch", "cvxpylayers-torch(tolerance=1e-10, adjoint=dense)")
 _ASKED = (*_OURS, "diffcp-dense", "diffcp-dense(tolerance=1e-10)", *(method.label for method in LIBRARIES))
@@ -160,6 +170,7 @@ PRESETS: dict[str, tuple[Sweep, ...]] = {
     "full": FULL,
     "speed": SPEED,
     "scaling": SCALING,
+    "device": DEVICE,
     "peers": PEERS,
     "problems": PROBLEM_SWEEPS,
 }
@@ -171,7 +182,8 @@ BUDGET_S = {
     "full": 1.0,
     "speed": 0.3,
     "scaling": 0.2,
+    "device": 0.2,
     "peers": 0.1,
     "problems": 0.05,
 }
-TIMEOUT_S = {"scaling": 10.0}  # a call; 60 elsewhere
+TIMEOUT_S = {"scaling": 10.0, "device": 20.0}  # a call; 60 elsewhere

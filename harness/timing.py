@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -51,8 +52,13 @@ def waiter(gradient: Gradient) -> Callable[[Any], Any]:
     if library(gradient) == "jax":
         return sys.modules["jax"].block_until_ready
     if library(gradient) == "cuda":
-        return lambda _: synchronise(gradient.grad)
+        return partial(_waited, gradient.grad)
     return lambda result: result
+
+
+def _waited(on_device: Any, result: Any) -> Any:
+    synchronise(on_device)
+    return result
 
 
 def call_once(prepared: Prepared, theta: Array) -> tuple[Gradient, float]:

@@ -162,7 +162,9 @@ class Worker:
                 columns |= judge(gradient, problem, reference, method.promise(problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
-        self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
+        cell = self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
+        del gradient
+        memory.release(cell.library)
         return columns
 
     def sample(self, key: str, calibrate: bool, budget_s: float) -> dict[str, Any]:
@@ -188,6 +190,7 @@ class Worker:
             while len(samples) < SAMPLES and (not samples or perf_counter() - start < budget_s):
                 samples.append(self._sample(cell, cell.loops))
             spent = perf_counter() - start
+        memory.release(cell.library)
         return {"samples": samples, "canary": canary, "spent_s": spent}
 
     def memory(

@@ -22,6 +22,7 @@ PENALTY = 0.25  # of ADMM, by share of the diagonal of G
 RELAX = 1.8
 ROUNDS = 8  # of Newton steps: one or two verify most signals, and none was verified after six
 LENGTHS = 8  # step lengths 1, 1/2, ... tried at once
+ENTRIES = 2**28  # of the systems that are factored at a time: 2 GiB of them, and a few times that while they are made
 PIVOT = 1e-8  # least squared pivot of a factor: below it, unrefined rounding exceeds 1e-8
 DAMPING = 1e-12  # of G_FF, so that dependent rows have a step too; refining takes its bias away from a solution
 HANDED = "left open by the batched steps: the pattern is verified by a bounded active set"
@@ -73,13 +74,16 @@ class BatchedSolver:
 
         dual = self.dual(w)
         z, left, faces = dual.start(), torch.arange(len(dual.y), device=w.device), []
-        rounds = 0
+        rounds, share = 0, max(1, ENTRIES // len(w) ** 2)
         while len(left) and rounds < ROUNDS:
             rounds += 1
-            z[left], face, done = dual.newton(left, z[left])
-            if done.any():
-                faces.append(face[done])
-                left = left[~done]
+            still = []
+            for part in left.split(share):
+                z[part], face, done = dual.newton(part, z[part])
+                if done.any():
+                    faces.append(face if done.all() else face[done])
+                still.append(part[~done])
+            left = torch.cat(still)
         return Solutions(self, w, dual, z, faces, left.tolist(), START + rounds)
 
     def dual(self, w: Tensor) -> _Dual:
@@ -112,12 +116,12 @@ class _Dual:
         shifted = self.gram + PENALTY * torch.eye(len(b), dtype=self.b.dtype, device=b.device)
         inverse = torch.linalg.inv_ex(shifted)[0].float()
         fixed = (self.y / size @ self.u.T).float() @ inverse
-        z = multiplier = torch.zeros_like(fixed)
+        z, multiplier = torch.zeros_like(fixed), torch.zeros_like(fixed)
         for _ in range(START):
             solved = torch.addmm(fixed, z - multiplier, inverse, alpha=PENALTY)
-            moved = multiplier + RELAX * solved + (1 - RELAX) * z
+            moved = multiplier.add_(torch.lerp(z, solved, RELAX))
             z = moved.clamp(-b, b)
-            multiplier = moved - z
+            multiplier = moved.sub_(z)
         return (size * z.double()).where(z.abs() < b, self.b * z.sign())
 
     def newton(self, signals: Tensor, z: Tensor) -> tuple[Tensor, Faces, Tensor]:
@@ -135,7 +139,7 @@ class _Dual:
         full = z + step
         full = full + faces.solve((y - full @ self.u) @ self.u.T)
         done = sound & self._optimal(y, full, free)
-        return full.where(done[:, None], self._shortened(y, z, step)), faces, done
+        return full if done.all() else full.where(done[:, None], self._shortened(y, z, step)), faces, done
 
     def _optimal(self, y: Tensor, z: Tensor, free: Tensor) -> Tensor:
         """Whether z is the strict solution: inside its box on the free rows, where w_i x = 0, and sign(w_i x) b_i elsewhere."""

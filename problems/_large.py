@@ -11,6 +11,21 @@ from problems.parametrisations import Filters, Weighted
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
+LONGEST_S = 150.0  # of the proof of a batch, half of what the harness lets a reference take
+
+
+def foreseen(batch: int, n: int) -> float:
+    """Seconds that dense algebra takes to prove a batch: 6 ms a signal at n = 64, 3 s at n = 1024."""
+    return batch * 6e-3 * (n / 64) ** 2.2
+
+
+def too_long(batch: int, n: int) -> str:
+    """Why a batch is not proven; empty: it is, and so is a single signal, however long it takes."""
+    seconds = foreseen(batch, n)
+    if batch == 1 or seconds <= LONGEST_S:
+        return ""
+    return f"the proof of {batch} signals would take about {seconds:.0f} s, above the limit of {LONGEST_S:.0f} s"
+
 
 def prover(problem: AnalysisL1, theta: Array, largest: int) -> ModuleType | None:
     """The module whose `certify(problem)` and `solve(problem, theta)` serve K(theta); None up to `largest` entries of it."""

@@ -33,6 +33,7 @@ from problems import (
     _proof,
 )
 from problems._certificate import Certificate
+from problems._graph_proof import undecided
 from problems.base import Array
 from problems.parametrisations import Parametrisation, Sparse, Weighted
 
@@ -52,7 +53,10 @@ def certified(problem: AnalysisL1) -> Certificate:
     stored = _read(path) if path else None
     if stored is not None:
         return stored
-    certificate = (_large.prover(problem, problem.theta, LARGEST) or _certificate).certify(problem)
+    prover = _large.prover(problem, problem.theta, LARGEST)
+    if prover is None and (reason := _large.too_long(*np.atleast_2d(problem.y).shape)):
+        return undecided(problem, reason)
+    certificate = (prover or _certificate).certify(problem)
     if path:
         _write(path, certificate)
     return certificate

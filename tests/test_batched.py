@@ -12,7 +12,8 @@ import pytest
 from _exact import relative
 
 from harness import environment, memory, timing
-from harness.worker import Refused, _usable
+from harness.sweeps import Sweep, plan
+from harness.worker import Refused, Settings, Worker, _usable
 from methods import DEVICES, METHODS, GradientMethod, _batched, to_numpy
 from methods._bounded import counted
 from methods.blorc import Blorc
@@ -175,6 +176,47 @@ def test_a_method_of_the_cpu_alone_is_refused_elsewhere() -> None:
 def test_arrays_of_a_gpu_are_waited_for_and_counted_as_such() -> None:
     found = SimpleNamespace(grad=SimpleNamespace(is_cuda=True))
     assert timing.library(found) == "cuda"  # type: ignore[arg-type]
+
+
+def test_what_is_waited_for_goes_on(device: str) -> None:
+    """The two phases of a call, each synchronised: the second gets what the first made."""
+    problem = AnalysisL1.draw(n=16, batch=3)
+    prepared = BlorcBatched(device).prepare(problem)
+    first = prepared(problem.theta)
+    assert timing.library(first) == ("cuda" if device == "cuda" else "torch")
+    state = ("of the forward pass", first)
+    assert timing.waiter(first)(state) is state
+    taken = timing.sample(prepared, [problem.theta], timing.waiter(first), 2, 0)
+    assert 0 < taken.forward < taken.total and taken.backward == pytest.approx(taken.total - taken.forward)
+
+
+def test_the_phases_of_a_gpu_method_are_timed_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "library", lambda gradient: "cuda")
+    problem = AnalysisL1.draw(n=16, batch=3)
+    prepared = BlorcBatched().prepare(problem)
+    assert timing.sample(prepared, [problem.theta], timing.waiter(prepared(problem.theta)), 1, 0).total > 0
+
+
+def test_a_worker_gives_the_memory_of_a_gpu_back() -> None:
+    require("cuda")
+    import torch
+
+    problem = AnalysisL1.draw(n=64, batch=1000)
+    BlorcBatched("cuda").prepare(problem)(problem.theta)
+    before = torch.cuda.memory_reserved()
+    memory.release("cuda")
+    assert torch.cuda.memory_reserved() < before
+
+
+def test_a_worker_measures_on_every_device(device: str) -> None:
+    sweep = Sweep(n=(16,), batch=(3,), methods=("blorc-batched-torch",))
+    (planned,) = plan([sweep], device=device)
+    worker = Worker(SimpleNamespace(send=lambda message: None), Settings((), (0,), 0, "", True))  # type: ignore[arg-type]
+    drawn = worker.reference(planned)
+    columns = worker.prepare("cell", planned, drawn["problem"], drawn["reference"])
+    assert columns["status"] == "ok" and columns["error_rel"] < EXACT
+    assert all(sample.total > sample.forward > 0 for sample in worker.sample("cell", True, 0.02)["samples"])
+    assert worker.memory("again", planned, drawn["problem"], drawn["reference"])["status"] == "ok"
 
 
 def test_memory_on_a_gpu_is_that_of_its_allocator() -> None:

@@ -115,14 +115,17 @@ def test_the_scale_of_a_row_is_of_no_matter(seed: int, spread: float) -> None:
     np.testing.assert_allclose(v, g - np.linalg.pinv(w) @ (w @ g), atol=1e-9)
 
 
+@pytest.mark.parametrize("batch", [7, 40])
 @pytest.mark.parametrize("operator", ["identity", "tv", "random", "random-2n", "filters"])
-def test_a_batch_is_its_signals_on_any_number_of_threads(operator: str) -> None:
-    problem = drawn(operator, 24, 1, 7)
+def test_a_batch_is_its_signals_on_any_number_of_threads(operator: str, batch: int) -> None:
+    problem = drawn(operator, 24, 1, batch)
     w, y, g = np.array(problem.theta), np.array(problem.y), np.array(problem.y - problem.target)
     alone = [SignalSolver(row, problem.beta).solve(w) for row in y]
-    for threads in (1, 3):
+    one_thread = BatchSolver(y, problem.beta).solve(w)
+    for threads in (1, 2, 3):
         found = BatchSolver(y, problem.beta, threads=threads).solve(w)
-        np.testing.assert_array_equal(found.z, BatchSolver(y, problem.beta, threads=threads).solve(w).z)
+        np.testing.assert_array_equal(found.z, one_thread.z)
+        np.testing.assert_array_equal(found.gradient(g), one_thread.gradient(g))
         # A batch shares W W^T, so its path to the solution is another: rounding, of z times the condition of W0 W0^T.
         np.testing.assert_allclose(found.x, np.stack([one.x for one in alone]), rtol=0, atol=1e-13)
         np.testing.assert_allclose(found.z, np.stack([one.z for one in alone]), rtol=0, atol=1e-11)

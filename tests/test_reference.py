@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from _exact import EXISTS, by_bvls, differences, image_tv, matrix, prove, relative, solve_pattern
 
-from problems import OPERATORS, AnalysisL1, Weighted
+from problems import OPERATORS, AnalysisL1, Weighted, _large
 from problems.base import REFERENCE_STATUSES, Array, Reference
 
 ROUNDING = 4e-16  # the reference rounds an extended-precision gradient once: at most 1.1e-16 an entry, and its sums
@@ -317,3 +317,16 @@ def test_a_batch_has_the_mean_gradient_and_the_least_margin() -> None:
     assert reference.kink_distance == min(single.kink_distance for single in singles)
     assert reference.rho == min(single.rho for single in singles)
     assert reference.zero_rows == pytest.approx(np.mean([single.zero_rows for single in singles]))
+
+
+def test_a_batch_whose_proof_would_take_too_long_is_undecided_at_once() -> None:
+    problem = AnalysisL1.draw(n=1024, operator="identity", batch=100)
+    found = problem.reference()
+    assert (found.status, found.grad) == ("undecided", None)
+    assert found.reason == "the proof of 100 signals would take about 267 s, above the limit of 150 s"
+    assert np.isnan(found.solution).all() and found.solution.shape == problem.y.shape
+
+
+def test_a_single_signal_is_proven_however_long_it_takes() -> None:
+    assert _large.too_long(1, 10**4) == "" and _large.foreseen(1, 10**4) > _large.LONGEST_S
+    assert _large.too_long(100, 64) == ""

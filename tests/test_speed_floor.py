@@ -10,7 +10,7 @@ import pytest
 
 from harness.experiments import speed_floor
 from methods._exact import dual, floor
-from methods._exact.batch import Tiled, shared_products
+from methods._exact.batch import Team, Tiled, shared_products
 from methods._exact.singles import Signals
 from methods._exact.work import sizes
 from problems import AnalysisL1
@@ -42,7 +42,7 @@ def test_the_floor_of_a_batch_is_a_gradient(operator: str, beta: float) -> None:
     w, y = np.array(problem.theta), np.array(problem.y)
     shared = shared_products(w, len(y))
     assert shared is not None
-    found = Tiled(Signals(y, beta), shared, None)
+    found = Tiled(Signals(y, beta), shared, None, Team(len(y), 1))
     whole, kept = found.in_tiles, np.setdiff1d(np.arange(16), found.left_open)
     assert len(kept) >= 15
     (x, v), (z, h) = np.full((2, 20, 16), np.nan), np.full((2, 20, len(w)), np.nan)

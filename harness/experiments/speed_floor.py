@@ -165,7 +165,7 @@ def _parts_of_signal(problem: AnalysisL1, thetas: list[Array]) -> tuple[Parts, f
 def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
     """Of the signals in tiles; what a last tile would have too few of is solved one by one, and counts as search."""
     from methods._exact import floor
-    from methods._exact.batch import SEVERAL, Tiled, shared_products
+    from methods._exact.batch import SEVERAL, Team, Tiled, shared_products
     from methods._exact.singles import Signals
 
     w, y, beta, count = np.array(problem.theta), np.array(problem.y), float(problem.beta), len(problem.y)
@@ -174,7 +174,7 @@ def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
     def solve() -> Tiled:
         shared = shared_products(w, count)
         assert shared is not None
-        return Tiled(signals, shared, None)
+        return Tiled(signals, shared, None, Team(count, 1))
 
     found = solve()
     if len(found.left_open) >= SEVERAL:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,10 +15,11 @@ from methods._exact import lanes, singles
 from methods._exact.dual import FACTORED
 from methods._exact.lanes import Shared, Tiles
 from methods._exact.packs import LANES
-from methods._exact.singles import Signals
+from methods._exact.singles import Signals, Singles
 from methods._exact.solver import checked
 from problems.base import Array
 
+T = TypeVar("T")
 SEVERAL = 12  # signals from which on a tile pays
 LARGEST = 128  # k and n up to which it does: beyond, its factors leave the cache
 SINGLE = 1e12  # ratio of the lengths of rows up to which single precision may look for the pattern
@@ -50,38 +50,43 @@ class BatchSolver:
 
     def solve(self, w: Array, near: Array | None = None) -> Solution:
         """`near`: the duals (batch, k) of a W close by, to start from."""
-        w = checked(w, self.y)
-        return self._joined(lambda part, signals: _solve(signals, w, None if near is None else near[part]))
+        w, signals = checked(w, self.y), Signals(self.y, self.beta, self.keeps_rank)
+        shared = shared_products(w, len(self.y))
+        if shared is not None:
+            return Tiled(signals, shared, near, self._team)
+        known = singles.shared_products(w, len(self.y))
+        return self._joined(lambda part: singles.solve(signals.among(part), w, None if near is None else near[part], known))
 
     def restore(self, w: Array, z: Array, status: Array) -> Solution:
         """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
-        w = checked(w, self.y)
-        return self._joined(lambda part, signals: singles.restore(signals, w, z[part], status[part]))
+        w, signals = checked(w, self.y), Signals(self.y, self.beta, self.keeps_rank)
+        return self._joined(lambda part: singles.restore(signals.among(part), w, z[part], status[part]))
 
-    def _joined(self, solve: Callable[[slice, Signals], Solution]) -> Solution:
-        """Solve as many slices of the batch as there are threads."""
-        signals, parts = Signals(self.y, self.beta, self.keeps_rank), slices(len(self.y), self.threads)
-        if len(parts) == 1:
-            return solve(parts[0], signals)
-        return Joined(parts, list(self._pool.map(lambda part: solve(part, signals.among(part)), parts)), self._pool)
+    def _joined(self, solve: Callable[[slice], Singles]) -> Solution:
+        return solve(slice(None)) if self._team.threads == 1 else Joined(solve, self._team)
+
+    @cached_property
+    def _team(self) -> Team:
+        return Team(len(self.y), self.threads)
+
+
+class Team:
+    """Threads that share the work on a batch; compiled code holds no lock."""
+
+    def __init__(self, signals: int, threads: int) -> None:
+        self.signals, self.threads = signals, min(threads, signals)
+
+    def share(self, work: Callable[[int, int], T], count: int) -> list[T]:
+        """work(first, last) for a part of range(count) a thread, together all of it."""
+        parts = min(self.threads, count)
+        if parts < 2:
+            return [work(0, count)]
+        bounds = [count * part // parts for part in range(parts + 1)]
+        return list(self._pool.map(work, bounds[:-1], bounds[1:]))
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        """Compiled code holds no lock."""
         return ThreadPoolExecutor(self.threads)
-
-
-def slices(count: int, most: int) -> list[slice]:
-    """At most so many slices of as many signals, of whole tiles where there are several for each."""
-    unit = LANES if count >= 2 * most * LANES else 1
-    units, parts = -(-count // unit), min(most, count)
-    bounds = [min(units * part // parts * unit, count) for part in range(parts + 1)]
-    return [slice(*ends) for ends in pairwise(bounds)]
-
-
-def _solve(signals: Signals, w: Array, near: Array | None) -> Solution:
-    shared = shared_products(w, len(signals.y))
-    return singles.solve(signals, w, near) if shared is None else Tiled(signals, shared, near)
 
 
 def shared_products(w: Array, signals: int) -> Shared | None:
@@ -105,21 +110,31 @@ def tiles(count: int, k: int, n: int) -> Tiles:
 class Tiled:
     """The solutions of a batch by tiles; the signals that they left open are solved one after the other."""
 
-    def __init__(self, signals: Signals, shared: Shared, near: Array | None) -> None:
-        (k, n), count, beta = shared.w.shape, len(signals.y), signals.beta
+    def __init__(self, signals: Signals, shared: Shared, near: Array | None, team: Team) -> None:
+        (k, n), count = shared.w.shape, len(signals.y)
         self.in_tiles = whole = count - (count % LANES if count % LANES < SEVERAL else 0)
-        self._signals, self.shared, self.tiles = signals, shared, tiles(whole, k, n)
+        self._signals, self._team, self.shared, self.tiles = signals, team, shared, tiles(whole, k, n)
         self.x, self.z = np.empty((count, n)), np.empty((count, k)) if near is None else near.copy()
         self._solved, self.status = np.zeros(count, np.bool_), np.full(count, FACTORED)
-        y, x, z, solved = signals.y[:whole], self.x[:whole], self.z[:whole], self._solved[:whole]
-        with np.errstate(all="ignore"):  # what overflows is left open
-            c = y @ shared.w.T
-        lanes.minimise(shared, y, c, beta, near is not None, x, z, self.tiles, solved)
+        self._minimise(signals.y[:whole], signals.beta, near is not None, self.x[:whole], self.z[:whole], self._solved[:whole])
         self.left_open, self._rest = np.flatnonzero(~self._solved), None
         if len(self.left_open):
             start = None if near is None else near[self.left_open]
             self._rest = rest = singles.solve(signals.among(self.left_open), shared.w, start)
             self.x[self.left_open], self.z[self.left_open], self.status[self.left_open] = rest.x, rest.z, rest.status
+
+    def _minimise(self, y: Array, beta: float, warm: bool, x: Array, z: Array, solved: Array) -> None:
+        """The signals in tiles; which share one does not depend on the threads, so nor does any bit of the solution."""
+        shared, tiles, team, count = self.shared, self.tiles, self._team, len(self.tiles.form)
+        with np.errstate(all="ignore"):  # what overflows is left open
+            c = y @ shared.w.T
+        if team.threads == 1:
+            lanes.minimise(shared, y, c, beta, warm, x, z, tiles, solved)
+            return
+        if not warm:
+            team.share(lambda first, last: lanes.propose_all(shared, c, beta, z, tiles, first, last), count)
+        lanes.arrange(shared, beta, z, tiles)
+        team.share(lambda first, last: lanes.solve_all(shared, y, c, beta, x, z, tiles, solved, first, last), count)
 
     @property
     def iterations(self) -> int:
@@ -140,8 +155,8 @@ class Tiled:
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         h, v, solved, whole = np.empty(self.z.shape), np.empty(self.x.shape), self._solved.copy(), self.in_tiles
-        given = np.ascontiguousarray(g[:whole])
-        lanes.adjoint(self.shared, given, self.tiles, h[:whole], v[:whole], solved[:whole])
+        given = self.shared, np.ascontiguousarray(g[:whole]), self.tiles, h[:whole], v[:whole], solved[:whole]
+        self._team.share(lambda first, last: lanes.adjoint(*given, first, last), len(self.tiles.form))
         if self._rest:
             h[self.left_open], v[self.left_open] = self._rest.adjoint(g[self.left_open])
         for index in np.flatnonzero(self._solved & ~solved).tolist():
@@ -154,11 +169,14 @@ class Tiled:
 
 
 class Joined:
-    """The solutions of slices of a batch."""
+    """The solutions of parts of a batch, one a thread."""
 
-    def __init__(self, slices: Sequence[slice], parts: Sequence[Solution], pool: ThreadPoolExecutor) -> None:
-        self._slices, self._parts, self._pool = slices, parts, pool
-        self.x, self.z, self.status = (np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "z", "status"))
+    def __init__(self, solve: Callable[[slice], Singles], team: Team) -> None:
+        self._team, self._slices = team, team.share(slice, team.signals)
+        self._parts = team.share(lambda first, last: solve(slice(first, last)), team.signals)
+        self.x, self.z, self.status = (
+            np.concatenate([getattr(part, name) for part in self._parts]) for name in ("x", "z", "status")
+        )
 
     @property
     def iterations(self) -> int:
@@ -177,9 +195,13 @@ class Joined:
         return counted(self.notes, len(self.x))
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        pairs = self._pool.map(lambda part, place: part.adjoint(g[place]), self._parts, self._slices)
+        def one(first: int, last: int) -> list[tuple[Array, Array]]:
+            return [self._parts[index].adjoint(g[self._slices[index]]) for index in range(first, last)]
+
+        pairs = [pair for found in self._team.share(one, len(self._parts)) for pair in found]
         h, v = zip(*pairs, strict=True)
         return np.concatenate(h), np.concatenate(v)
 
     def gradient(self, g: Array) -> Array:
-        return sum(self._pool.map(lambda part, place: part.gradient(g[place]), self._parts, self._slices))
+        h, v = self.adjoint(g)
+        return -(self.z.T @ v + h.T @ self.x)

@@ -105,21 +105,44 @@ def minimise(
 ) -> None:
     """x*, z of the signals y (batch, n), c (batch, k) = W y; solved (batch): whether the solution is verified.
 
-    z holds duals of a W close by where `warm`. Signals with as many free rows share a tile: the factor is as large as the most.
+    z holds duals of a W close by where `warm`. The three steps can be called one by one, the outer two for a part of the tiles.
     """
-    (k, n), count = shared.w.shape, len(tiles.form)
-    work, free, natural = work_arrays(k, n), np.zeros(len(y), np.int64), np.arange(count * LANES)
-    for t in range(0 if warm else count):
+    if not warm:
+        propose_all(shared, c, beta, z, tiles, 0, len(tiles.form))
+    arrange(shared, beta, z, tiles)
+    solve_all(shared, y, c, beta, x, z, tiles, solved, 0, len(tiles.form))
+
+
+@compiled
+def propose_all(shared: Shared, c: Array, beta: float, z: Array, tiles: Tiles, first: int, last: int) -> None:
+    """`propose` for the signals of tiles first .. last - 1 in their natural order."""
+    work, natural = work_arrays(*shared.w.shape), np.arange(last * LANES)
+    for t in range(first, last):
         read(c, natural[t * LANES :], work.duals.c)
         tiles.iterations[t] = propose(shared, beta, work)
         write(work.duals.z, natural[t * LANES :], z)
+
+
+@compiled
+def arrange(shared: Shared, beta: float, z: Array, tiles: Tiles) -> None:
+    """Signals with as many free rows share a tile, since its factor is as large as the most; what each tile factors."""
+    k, n = shared.w.shape
+    free = np.zeros(len(z), np.int64)
     bind(beta, z, free)
     order = np.argsort(free, kind="mergesort")
-    tiles.order[: len(y)], tiles.order[len(y) :] = order, order[-1]
+    tiles.order[: len(z)], tiles.order[len(z) :] = order, order[-1]
     if not shared.diagonal and k <= n and k - free.max() <= ADVANTAGE * free.max():
         invert(shared)
     plan(shared, free, tiles)
-    for t in range(count):
+
+
+@compiled
+def solve_all(
+    shared: Shared, y: Array, c: Array, beta: float, x: Array, z: Array, tiles: Tiles, solved: Array, first: int, last: int
+) -> None:
+    """`solve_tile` for tiles first .. last - 1, which hold other signals than the rest."""
+    work = work_arrays(*shared.w.shape)
+    for t in range(first, last):
         order = tiles.order[t * LANES : (t + 1) * LANES]
         read(y, order, work.y)
         read(c, order, work.duals.c)
@@ -245,15 +268,15 @@ def norms(signals: Array, out: Array) -> None:
 
 
 @compiled
-def adjoint(shared: Shared, g: Array, tiles: Tiles, h: Array, v: Array, solved: Array) -> None:
-    """h (batch, k) <- W_F^{+T} g, zero elsewhere; v (batch, n) <- g - W_F^T h; solved &= whether W_F v vanishes to rounding.
+def adjoint(shared: Shared, g: Array, tiles: Tiles, h: Array, v: Array, solved: Array, first: int, last: int) -> None:
+    """For the signals of tiles first .. last - 1: h (batch, k) <- W_F^{+T} g, zero elsewhere; v (batch, n) <- g - W_F^T h;
+    solved &= whether W_F v vanishes to rounding.
 
     From a residual of REFINABLE one more step ends there: the one before has shown what a step gains.
     """
-    (k, n), lengths = shared.w.shape, shared.lengths
-    work = work_arrays(k, n)
+    lengths, work = shared.lengths, work_arrays(*shared.w.shape)
     duals, listed, residual = work.duals, work.listed, work.residual
-    for t in range(len(tiles.form)):
+    for t in range(first, last):
         u, state, form, m, order = tiles.u[t], tiles.state[t], tiles.form[t], tiles.size[t], tiles.order[t * LANES :]
         read(g, order, work.y)
         norms(work.y, listed.norms)

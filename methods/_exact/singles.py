@@ -87,13 +87,13 @@ def shared_products(w: Array, signals: int) -> Known:
     return Known(np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
-def solve(signals: Signals, w: Array, near: Array | None) -> Singles:
-    """`near`: the duals (batch, k) of a W close by, to start from."""
+def solve(signals: Signals, w: Array, near: Array | None, known: Known | None = None) -> Singles:
+    """`near`: the duals (batch, k) of a W close by, to start from; `known`: what all of a batch share of which these are a part."""
     (k, n), warm, work = w.shape, near is not None, work_arrays(len(signals.y), w)
     status, floats, integers = work
     if near is not None:
         start_all(near, signals.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
-    known = shared_products(w, len(signals.y))
+    known = known or shared_products(w, len(signals.y))
     minimise_all(w, signals.y, signals.beta, warm, known, floats, integers, status)
     return Singles(signals, w, *work)
 
