@@ -88,7 +88,7 @@ def shared_products(w: Array, signals: int) -> Known:
 
 
 def solve(signals: Signals, w: Array, near: Array | None, known: Known | None = None) -> Singles:
-    """`near`: the duals (batch, k) of a W close by, to start from; `known`: what all of a batch share of which these are a part."""
+    """`near`: the duals (batch, k) of a W close by, to start from; `known`: the products of all rows, or none."""
     (k, n), warm, work = w.shape, near is not None, work_arrays(len(signals.y), w)
     status, floats, integers = work
     if near is not None:
