@@ -131,8 +131,7 @@ class Tiled:
         if team.threads == 1:
             lanes.minimise(shared, y, c, beta, warm, x, z, tiles, solved)
             return
-        if not warm:
-            team.share(lambda first, last: lanes.propose_all(shared, c, beta, z, tiles, first, last), count)
+        team.share(lambda first, last: lanes.propose_all(shared, c, beta, warm, z, tiles, first, last), count)
         lanes.arrange(shared, beta, z, tiles)
         team.share(lambda first, last: lanes.solve_all(shared, y, c, beta, x, z, tiles, solved, first, last), count)
 

@@ -16,7 +16,7 @@ from methods._exact.dual import ACCEPTED, TOUCH
 from methods._exact.linear import factor
 from methods._exact.packs import LANES
 from methods._exact.steps import PIVOT, ROUNDING
-from methods._exact.tiles import columns_of_inverse, descend, multiply, read, row, subtract, write
+from methods._exact.tiles import RELAXATION, columns_of_inverse, descend, multiply, read, row, subtract, write
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -107,19 +107,20 @@ def minimise(
 
     z holds duals of a W close by where `warm`. The three steps can be called one by one, the outer two for a part of the tiles.
     """
-    if not warm:
-        propose_all(shared, c, beta, z, tiles, 0, len(tiles.form))
+    propose_all(shared, c, beta, warm, z, tiles, 0, len(tiles.form))
     arrange(shared, beta, z, tiles)
     solve_all(shared, y, c, beta, x, z, tiles, solved, 0, len(tiles.form))
 
 
 @compiled
-def propose_all(shared: Shared, c: Array, beta: float, z: Array, tiles: Tiles, first: int, last: int) -> None:
+def propose_all(shared: Shared, c: Array, beta: float, warm: bool, z: Array, tiles: Tiles, first: int, last: int) -> None:
     """`propose` for the signals of tiles first .. last - 1 in their natural order."""
     work, natural = work_arrays(*shared.w.shape), np.arange(last * LANES)
     for t in range(first, last):
         read(c, natural[t * LANES :], work.duals.c)
-        tiles.iterations[t] = propose(shared, beta, work)
+        if warm:
+            read(z, natural[t * LANES :], work.duals.z)
+        tiles.iterations[t] = propose(shared, beta, warm, work)
         write(work.duals.z, natural[t * LANES :], z)
 
 
@@ -166,20 +167,20 @@ def plan(shared: Shared, free: Array, tiles: Tiles) -> None:
 
 
 @compiled
-def propose(shared: Shared, beta: float, work: Work) -> int:
-    """z by coordinate descent, which one sweep ends where rows are orthogonal; the number of sweeps."""
-    c, z = work.duals.c, work.duals.z
+def propose(shared: Shared, beta: float, warm: bool, work: Work) -> int:
+    """z by coordinate descent, from 0 or from z, which one sweep ends where rows are orthogonal; the number of sweeps."""
+    right, z, single = work.right, work.duals.z, work.single
     for i in range(len(shared.lengths)):
-        square = shared.lengths[i] ** 2
+        share = 1.0 / shared.lengths[i] ** 2
         for p in range(i * LANES, (i + 1) * LANES):
-            z[p] = c[p] / square
+            if shared.diagonal:
+                z[p] = min(max(work.duals.c[p] * share, -beta), beta)
+            else:
+                right[p], single[p] = work.duals.c[p] * share, z[p] if warm else 0.0
     if shared.diagonal:
-        for p in range(len(z)):
-            z[p] = min(max(z[p], -beta), beta)
         return 1
-    work.right[:] = z
-    sweeps = descend(shared.scaled, work.right, beta, work.single)
-    z[:] = work.single
+    sweeps = descend(shared.scaled, right, beta, single, RELAXATION if warm else 1.0)
+    z[:] = single
     return sweeps
 
 

@@ -49,11 +49,13 @@ def subtract(a: Array, b: Array, out: Array) -> None:
 
 
 @compiled
-def descend(gram: Array, right: Array, beta: float, z: Array) -> int:
-    """Coordinate descent from z = 0 on the scaled system until it is stable in every lane; the number of sweeps."""
-    z[:], sweeps, stable = 0.0, 0, 0
-    k, bound, low = SIZE(len(gram)), splat(np.float32(beta)), splat(np.float32(-beta))
-    omega = splat(np.float32(1.0))
+def descend(gram: Array, right: Array, beta: float, z: Array, first: float) -> int:
+    """Coordinate descent from z on the scaled system until it is stable in every lane; the number of sweeps.
+
+    `first`: the relaxation of the first sweep.
+    """
+    k, sweeps, stable = SIZE(len(gram)), 0, 0
+    bound, low, omega = splat(np.float32(beta)), splat(np.float32(-beta)), splat(np.float32(first))
     for _ in range(SWEEPS):
         sweeps += 1
         changed = np.uint64(0)
