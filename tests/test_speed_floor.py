@@ -67,5 +67,9 @@ def test_the_whole_on_a_small_size(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert parts == pytest.approx(float(row["call"]))  # they are a partition
         assert 0.0 < float(row["floor_low"]) <= float(row["floor"]) <= float(row["floor_high"])
     assert "random, n = 8, 18 signals: the floor is" in page.read_text()
+    one, batch = ({name: float(row[name]) for name in (*speed_floor.STARTS, "warm_share", "given_share")} for row in rows)
+    assert all(np.isnan(value) for value in one.values())  # not measured
+    assert all(value > 0 for value in batch.values())
+    assert f"| random | 8 | 18 | {batch['cold']:.3g} | {batch['warm']:.3g} | {batch['given']:.3g} |" in page.read_text()
     with pytest.raises(ValueError, match="exists already; give another --out"):
         speed_floor.reproduce(tmp_path / "table", quick=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -15,8 +16,10 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from harness import environment
-from harness.timing import median_interval, waiter, without_gc
+from harness.timing import MOVE, median_interval, training_path, waiter, without_gc
+from methods import Chained
 from methods.blorc import Blorc
+from methods.blorc_warm import BlorcWarm
 from methods.cone_layers import ConeLayer
 from problems import AnalysisL1
 from problems.base import Array
@@ -32,6 +35,7 @@ CASES = (  # operator, n, signals
     *((operator, 256, 1) for operator in ("identity", "tv", "random")),
     *((operator, 64, 100) for operator in ("identity", "tv", "random", "trained")),
 )
+STARTS = ("cold", "warm", "given")  # a step of a training path from nothing, from the step before, from its own solution
 PARTS = ("wrapper", "scan", "search", "factor", "verification", "adjoint", "writing")
 
 Part = Callable[[], object]
@@ -40,7 +44,10 @@ Parts = dict[str, tuple[Part, int]]
 
 @dataclass(frozen=True)
 class Row:
-    """Median microseconds a signal; `floor`: pattern given away, nothing verified; `peer`: cvxpylayers at its defaults."""
+    """Median microseconds a signal; `floor`: pattern given away, nothing verified; `peer`: cvxpylayers at its defaults.
+
+    `cold`, `warm`, `given`: a step of a training path from each of STARTS, of batches alone; the shares are of `cold`.
+    """
 
     operator: str
     n: int
@@ -60,6 +67,13 @@ class Row:
     floor_low: float
     floor_high: float
     peer: float
+    cold: float = math.nan
+    warm: float = math.nan
+    given: float = math.nan
+    warm_share: float = math.nan
+    warm_share_low: float = math.nan
+    warm_share_high: float = math.nan
+    given_share: float = math.nan
 
 
 def reproduce(folder: Path, quick: bool) -> Path:
@@ -83,7 +97,7 @@ def reproduce(folder: Path, quick: bool) -> Path:
     page.write_text("\n".join(_lines(rows)) + "\n")
     console = Console()
     wide = console if console.is_terminal else Console(width=WIDTH)
-    wide.print(Markdown(_table(rows)))
+    wide.print(Markdown("\n\n".join([_table(rows), _warm_table(rows)])))
     return page
 
 
@@ -121,7 +135,23 @@ def _measured(operator: str, n: int, signals: int, rounds: int, peer_calls: int)
         floor_low=floor[1],
         floor_high=floor[2],
         peer=_peer(problem, thetas, peer_calls),
+        **_starts(times),
     )
+
+
+def _starts(times: dict[str, list[float]]) -> dict[str, float]:
+    """The columns of STARTS; the shares are medians over the rounds."""
+    if "cold" not in times:
+        return {}
+    cold, warm, given = (np.array(times[name]) for name in STARTS)
+    share = median_interval((warm / cold).tolist())
+    return {
+        **{name: float(np.median(times[name])) for name in STARTS},
+        "warm_share": share[0],
+        "warm_share_low": share[1],
+        "warm_share_high": share[2],
+        "given_share": float(np.median(given / cold)),
+    }
 
 
 def _parts(problem: AnalysisL1, thetas: list[Array]) -> tuple[Parts, float]:
@@ -195,7 +225,30 @@ def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
         "adjoint": (lambda: found.adjoint(gs), count),
         "writing": (lambda: -(z.T @ v + h.T @ x), count),
         "floor": (least, tiled),
+        **{name: (step, count) for name, step in _steps(problem).items()},
     }, float(np.mean((np.abs(found.z) < beta).sum(axis=1)))
+
+
+def _steps(problem: AnalysisL1) -> dict[str, Part]:
+    """One step to and fro on a training path, from each of STARTS."""
+    warm, cold = BlorcWarm().prepare(problem), BlorcWarm(warm=False).prepare(problem)
+    assert isinstance(warm, Chained) and isinstance(cold, Chained)
+    path = training_path(cold, np.array(problem.theta), THETAS)
+    solutions = [cold.step(theta, None)[1] for theta in path]
+    walk = cycle([*range(THETAS), *range(THETAS - 2, 0, -1)])
+    state = [solutions[1]]
+
+    def from_nothing() -> None:
+        cold.step(path[next(walk)], None)
+
+    def from_the_step_before() -> None:
+        state[0] = warm.step(path[next(walk)], state[0])[1]
+
+    def from_the_solution() -> None:
+        place = next(walk)
+        warm.step(path[place], solutions[place])
+
+    return dict(zip(STARTS, (from_nothing, from_the_step_before, from_the_solution), strict=True))
 
 
 def _cycle(count: int) -> Callable[[], int]:
@@ -203,7 +256,10 @@ def _cycle(count: int) -> Callable[[], int]:
 
 
 def _time(parts: Parts, rounds: int) -> dict[str, list[float]]:
-    """Microseconds a signal, one number a round: the mean over ROUND_S; all parts in every round, in one process."""
+    """Microseconds a signal, one number a round: the mean over ROUND_S; all parts in every round, in one process.
+
+    A call before each part is not timed: it finds the caches full of the part before.
+    """
     loops = {}
     for name, (part, _) in parts.items():
         part()
@@ -214,6 +270,7 @@ def _time(parts: Parts, rounds: int) -> dict[str, list[float]]:
     with without_gc():
         for _ in range(rounds):
             for name, (part, count) in parts.items():
+                part()
                 start = perf_counter()
                 for _ in range(loops[name]):
                     part()
@@ -248,6 +305,18 @@ def _line(row: Row) -> str:
     )
 
 
+def _warm_table(rows: list[Row]) -> str:
+    """Of the batches; a share of `cold` below that of `given` is out of reach."""
+    head = "| W | n | signals | cold | warm | from the solution | warm / cold [95 %] | from the solution / cold |"
+    lines = [
+        f"| {row.operator} | {row.n} | {row.signals} | {row.cold:.3g} | {row.warm:.3g} | {row.given:.3g}"
+        f" | {row.warm_share:.2f} [{row.warm_share_low:.2f}, {row.warm_share_high:.2f}] | {row.given_share:.2f} |"
+        for row in rows
+        if math.isfinite(row.cold)
+    ]
+    return "\n".join([head, "|---" * 8 + "|", *lines])
+
+
 def _lines(rows: list[Row]) -> list[str]:
     facts = environment.snapshot(1)
     return [
@@ -269,6 +338,16 @@ def _lines(rows: list[Row]) -> list[str]:
         "- cvxpylayers / floor: the most that any such code could gain on cvxpylayers here, in this process.",
         "",
         *_sentences(rows),
+        "",
+        "## Warm starts",
+        "",
+        f"A step of a training path (W moves by {MOVE:g} of its length), microseconds a signal, of `blorc-warm`: cold, from",
+        "the duals of the step before, and from the duals of its own solution, where nothing is left to search.",
+        "",
+        _warm_table(rows),
+        "",
+        "- from the solution / cold: the least that any warm start can come to: shared products, factor, verification,",
+        "  adjoint and the dense gradient are the same work whatever the start.",
         "",
         f"Here: one thread, medians over rounds in which all parts alternate; {facts['processor']}, commit"
         f" {facts['commit'] or 'unknown'}.",
