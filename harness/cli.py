@@ -42,7 +42,7 @@ def main() -> None:
 @app.command()
 def run(
     preset: Annotated[
-        str | None, typer.Option(help="smoke, default, paper, families, full, speed, scaling, peers, problems")
+        str | None, typer.Option(help="smoke, default, paper, families, full, speed, scaling, device, peers, problems")
     ] = None,
     problem: Annotated[Names, typer.Option(help="problem; repeat for several; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,

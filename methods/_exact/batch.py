@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -82,11 +83,12 @@ class Team:
         if parts < 2:
             return [work(0, count)]
         bounds = [count * part // parts for part in range(parts + 1)]
-        return list(self._pool.map(work, bounds[:-1], bounds[1:]))
+        others = [self._pool.submit(work, *ends) for ends in pairwise(bounds[1:])]
+        return [work(0, bounds[1]), *(other.result() for other in others)]
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.threads)
+        return ThreadPoolExecutor(self.threads - 1)  # this thread is one of them
 
 
 def shared_products(w: Array, signals: int) -> Shared | None:
