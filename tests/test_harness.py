@@ -117,7 +117,19 @@ def test_the_speed_preset_has_the_peers_at_their_best_with_and_without_a_batch()
     assert blocks and all(peers <= labels for labels in blocks.values())
 
 
-@pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("speed", "peers")])
+NAMING = ("speed", "device", "peers")  # the presets that name what they measure
+
+
+def test_the_preset_for_a_gpu_has_what_works_there_beside_the_cpu() -> None:
+    planned = plan(PRESETS["device"], device="cuda")
+    labels = {cell.label for cell in planned}
+    assert labels == {"blorc", "blorc-batched-torch", "unrolled-fista-torch"}
+    placed = {method.label for method in METHODS if method.label in labels and method.on("cuda") is not None}
+    assert placed == labels - {"blorc"}
+    assert {cell.n for cell in planned} == {64, 256, 1024} and {cell.batch for cell in planned} >= {1, 10_000}
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name not in NAMING])
 def test_every_preset_plans_every_method_of_the_core(preset: str) -> None:
     planned = {cell.label for cell in plan(PRESETS[preset], CORE)}
     assert {method.label for method in CORE} <= planned
