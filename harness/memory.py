@@ -94,11 +94,10 @@ def _on_gpu(prepared: Prepared, theta: Array) -> float:
     return float(torch.cuda.max_memory_allocated() - baseline)
 
 
-def release(library: str) -> None:
+def release() -> None:
     """Give a GPU's free blocks back: the workers share its memory, and torch keeps what it once had."""
-    if library == "cuda":
-        import torch
-
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 

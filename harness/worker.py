@@ -86,6 +86,7 @@ def main(connection: Connection, settings: Settings) -> None:
         except Exception as error:
             traceback.print_exc()
             reply = {"status": classify(error), "reason": f"{type(error).__name__}: {_first_line(error)}"}
+        memory.release()
         sys.stdout.flush()
         sys.stderr.flush()
         connection.send(("done", (reply, worker.clock.read())))
@@ -162,9 +163,7 @@ class Worker:
                 columns |= judge(gradient, problem, reference, method.promise(problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
-        cell = self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
-        del gradient
-        memory.release(cell.library)
+        self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
         return columns
 
     def sample(self, key: str, calibrate: bool, budget_s: float) -> dict[str, Any]:
@@ -190,7 +189,6 @@ class Worker:
             while len(samples) < SAMPLES and (not samples or perf_counter() - start < budget_s):
                 samples.append(self._sample(cell, cell.loops))
             spent = perf_counter() - start
-        memory.release(cell.library)
         return {"samples": samples, "canary": canary, "spent_s": spent}
 
     def memory(

@@ -65,6 +65,14 @@ def test_newton_steps_make_up_for_a_poor_start(start: int, device: str, monkeypa
     assert found.note == ""
 
 
+def test_a_batch_that_is_factored_in_parts_has_the_proven_gradient(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = AnalysisL1.draw(n=36, operator="tv", batch=12, seed=1)
+    monkeypatch.setattr(_batched, "ENTRIES", 5 * len(problem.theta) ** 2)
+    found, grad = batched(problem, device)
+    assert relative(grad, problem.reference().grad) < EXACT
+    assert found.note == ""
+
+
 def test_what_the_rounds_leave_open_is_solved_elsewhere_and_counted(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = AnalysisL1.draw(n=16, operator="tv", batch=3)
     monkeypatch.setattr(_batched, "ROUNDS", 0)
@@ -204,8 +212,20 @@ def test_a_worker_gives_the_memory_of_a_gpu_back() -> None:
     problem = AnalysisL1.draw(n=64, batch=1000)
     BlorcBatched("cuda").prepare(problem)(problem.theta)
     before = torch.cuda.memory_reserved()
-    memory.release("cuda")
+    memory.release()
     assert torch.cuda.memory_reserved() < before
+
+
+@pytest.mark.parametrize("initialised", [True, False])
+def test_memory_is_given_back_where_a_gpu_is_in_use_alone(initialised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[bool] = []
+    cuda = SimpleNamespace(is_initialized=lambda: initialised, empty_cache=lambda: emptied.append(True))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    memory.release()
+    assert len(emptied) == initialised
+    monkeypatch.delitem(sys.modules, "torch")
+    memory.release()  # and does not load torch
+    assert "torch" not in sys.modules
 
 
 def test_a_worker_measures_on_every_device(device: str) -> None:

@@ -35,7 +35,9 @@ WRONG = {
     "--sigma -1": "--sigma must be finite numbers above 0",
     "--sigma nan": "--sigma must be finite numbers above 0",
     "--n=": "--n must be whole numbers such as 16,36,64, got ''",
-    "--preset=": "smoke, default, paper, families, full, speed, scaling, device, peers, problems, got ''",
+    "--preset=": (
+        "--preset must be one of smoke, default, paper, families, full, speed, scaling, device, peers, problems, got ''"
+    ),
     "--seeds 5:2": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '5:2'",
     "--seeds 1,2:4": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '1,2:4'",
     "--seeds -1": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '-1'",

@@ -8,7 +8,7 @@ from _exact import relative
 
 from methods._exact import singles
 from methods._exact.active import BOUND, DIAGONAL, FREE
-from methods._exact.batch import SEVERAL, BatchSolver, Joined, Tiled
+from methods._exact.batch import SEVERAL, BatchSolver, Joined, Team, Tiled
 from methods._exact.packs import LANES, clip, differing, load, root, splat, store
 from methods._exact.singles import Signals
 from methods._exact.tiles import factor, gather, multiply, read, row, substitute, write
@@ -117,6 +117,14 @@ def test_threads_and_left_overs_change_no_signal(threads: int, batch: int) -> No
     for mine, other in zip(found.adjoint(g), each.adjoint(g), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-13)
     assert relative(found.gradient(g), each.gradient(g)) < 1e-12
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
+def test_a_team_does_all_of_the_work_once(threads: int, count: int) -> None:
+    shares = Team(100, threads).share(range, count)
+    assert [index for share in shares for index in share] == list(range(count))
+    assert len(shares) == min(threads, count) and all(shares)
 
 
 @pytest.mark.parametrize("operator", ["identity", "tv", "random", "random-half", "trained"])

@@ -235,17 +235,17 @@ def _steps(problem: AnalysisL1) -> dict[str, Part]:
     assert isinstance(warm, Chained) and isinstance(cold, Chained)
     path = training_path(cold, np.array(problem.theta), THETAS)
     solutions = [cold.step(theta, None)[1] for theta in path]
-    walk = cycle([*range(THETAS), *range(THETAS - 2, 0, -1)])
+    walks = {name: cycle([*range(THETAS), *range(THETAS - 2, 0, -1)]) for name in STARTS}
     state = [solutions[1]]
 
     def from_nothing() -> None:
-        cold.step(path[next(walk)], None)
+        cold.step(path[next(walks["cold"])], None)
 
     def from_the_step_before() -> None:
-        state[0] = warm.step(path[next(walk)], state[0])[1]
+        state[0] = warm.step(path[next(walks["warm"])], state[0])[1]
 
     def from_the_solution() -> None:
-        place = next(walk)
+        place = next(walks["given"])
         warm.step(path[place], solutions[place])
 
     return dict(zip(STARTS, (from_nothing, from_the_step_before, from_the_solution), strict=True))
@@ -306,7 +306,7 @@ def _line(row: Row) -> str:
 
 
 def _warm_table(rows: list[Row]) -> str:
-    """Of the batches; a share of `cold` below that of `given` is out of reach."""
+    """Of the batches; below the share of `given` no start can bring this solver."""
     head = "| W | n | signals | cold | warm | from the solution | warm / cold [95 %] | from the solution / cold |"
     lines = [
         f"| {row.operator} | {row.n} | {row.signals} | {row.cold:.3g} | {row.warm:.3g} | {row.given:.3g}"
@@ -346,8 +346,8 @@ def _lines(rows: list[Row]) -> list[str]:
         "",
         _warm_table(rows),
         "",
-        "- from the solution / cold: the least that any warm start can come to: shared products, factor, verification,",
-        "  adjoint and the dense gradient are the same work whatever the start.",
+        "- from the solution / cold: the least that a start can bring this solver to: shared products, factor, verification,",
+        "  adjoint, the dense gradient, and the sweeps that find nothing to move are the same work whatever the start.",
         "",
         f"Here: one thread, medians over rounds in which all parts alternate; {facts['processor']}, commit"
         f" {facts['commit'] or 'unknown'}.",
