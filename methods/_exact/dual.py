@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from methods._exact import full
 from methods._exact.linear import extents, factor, gram, solve
+from methods._exact.proposal import propose
 from methods._exact.reduced import Known, learn, nothing_known, reduced
 from methods._exact.steps import (
     PIVOT,
@@ -41,8 +41,10 @@ CONTRACTION = 1e-12  # of the second sweep against the first, below which the ro
 STALLED = 1e-12  # residual at which steps with shifted factors have arrived
 SWEEPS = 12  # of coordinate descent at the start, with this relaxation; tuned over twelve operator families
 RELAXATION = 1.4
-START = 5  # sweeps before the products of the rows that are free by then are formed
+START = 4  # sweeps before the products of the rows that are free by then are formed, and of those
+UNSURE = 0.8  # whose slope is at most this share of the last sweep's moves
 BETWEEN = 5  # sweeps after a Newton step that met the box
+DIAGONAL = 3  # Newton steps for orthogonal rows, the last one a check
 NEWTONS = 12  # projected steps, before the active set takes over
 CLIPS, ROOM = 50, 0.98  # clippings to that share of the box in search of a dual inside it
 WORST, NONE = 0.999, 2.0  # shares of the strongest pull from which on rows are freed: the worst alone, none
@@ -57,7 +59,7 @@ def minimise(w: Array, y: Array, beta: float, warm: bool, floats: Array, integer
     """
     s = views(w.shape[0], w.shape[1], floats, integers)
     s.counts[FULL] = extents(w, s.first, s.end, s.lengths, s.inverse)
-    return search(w, y, beta, warm, s, nothing_known(w.shape[0] if is_dense(w, s) else 0))
+    return search(w, y, beta, warm, s, nothing_known(w.shape[0] if is_dense(w, s) else 0, w.shape[1]))
 
 
 @compiled
@@ -123,29 +125,57 @@ def search(w: Array, y: Array, beta: float, warm: bool, s: Signal, known: Known)
     if not sound:
         s.z[:], s.x[:] = 0.0, y
         return FAILED
-    is_dense = len(known.rows) > 0
+    if len(known.rows):
+        return dense(w, y, beta, norm, warm, s, known)
     if warm:
         primal(w, y, s)
-        if not is_dense:
-            sweep(w, 0, beta, 1.0, s)
-            s.counts[PASSES] += 1
+        sweep(w, 0, beta, 1.0, s)
+        s.counts[PASSES] += 1
     else:
         s.z[:], s.x[:], s.state[:] = 0.0, y, 0
-        is_full, sweeps = s.counts[FULL] == 1, START if is_dense else SWEEPS
-        if is_dense and known.size[0]:
-            arrived = False
-        else:
-            arrived = descend_full(w, beta, sweeps, s) if is_full else descend(w, beta, sweeps, s)
-        if arrived:
+        if descend(w, beta, SWEEPS, s):
             primal(w, y, s)
             slopes(w, s)
             free_rows(norm, s, 0.0)
             return ORTHOGONAL if verified(beta, norm, s) else FAILED
-    return dense(w, y, beta, norm, s, known) if is_dense else newton(w, y, beta, norm, s)
+    return newton(w, y, beta, norm, s)
 
 
 @compiled
-def dense(w: Array, y: Array, beta: float, norm: float, s: Signal, known: Known) -> int:
+def dense(w: Array, y: Array, beta: float, norm: float, warm: bool, s: Signal, known: Known) -> int:
+    """From duals given, from 0 where all rows are known, else from a proposal, which may be exact for orthogonal rows."""
+    within = 0.0
+    if warm:
+        primal(w, y, s)
+    elif known.size[0]:
+        s.z[:], s.x[:], s.state[:] = 0.0, y, 0
+    else:
+        orthogonal, last = propose(w, y, norm, beta, START, s)
+        within = UNSURE * last
+        primal(w, y, s)
+        if orthogonal and diagonal_steps(w, y, beta, norm, s):
+            return ORTHOGONAL
+    return widen(w, y, beta, norm, within, s, known)
+
+
+@compiled
+def diagonal_steps(w: Array, y: Array, beta: float, norm: float, s: Signal) -> bool:
+    """Newton steps on the free rows as if they were orthogonal; whether they are, so that the solution verifies."""
+    residual = 1.0
+    for _ in range(DIAGONAL):
+        slopes(w, s)
+        _, residual = free_rows(norm, s, 0.0)
+        if residual <= ROUNDING:
+            break
+        for a in range(s.counts[M]):
+            i = s.rows[a]
+            s.step[a] = s.inverse[i] * s.r[i]
+        move(w, y, 1.0, s)
+    return residual <= ROUNDING and verified(beta, norm, s)
+
+
+@compiled
+def widen(w: Array, y: Array, beta: float, norm: float, within: float, s: Signal, known: Known) -> int:
     """Solve for the rows whose products are known, add those that its solution frees, until there are none."""
     exact, refined = False, 0
     for _ in range(NEWTONS):
@@ -158,7 +188,8 @@ def dense(w: Array, y: Array, beta: float, norm: float, s: Signal, known: Known)
             newton_step(s)
             move(w, y, 1.0, s)
             continue
-        learn(w, s, known)
+        learn(w, norm, within, s, known)
+        within = 0.0
         exact, refined = reduced(w.shape[1], beta, norm, s, known), 0
         primal(w, y, s)
         if not exact:
@@ -180,24 +211,6 @@ def descend(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
         if count and not changed:
             break
         before = largest
-    return False
-
-
-@compiled
-def descend_full(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
-    """The same for full rows, four at a time."""
-    near, omega, before = full.neighbours(w), 1.0, 0.0
-    for count in range(sweeps):
-        changed, largest = full.sweep(w, near, beta, omega, s)
-        more, longest = sweep(w, 4 * len(near), beta, omega, s)
-        s.counts[PASSES] += 1
-        if count == 1:
-            if max(largest, longest) <= CONTRACTION * before:
-                return True
-            omega = RELAXATION
-        if count and not changed + more:
-            break
-        before = max(largest, longest)
     return False
 
 

@@ -98,6 +98,25 @@ def totals(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, 
 
 
 @intrinsic
+def transposed(typing: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
+    """Eight eights, the i-th of the j-th becoming the j-th of the i-th."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        for reach in (4, 2, 1):
+            low = _lanes(tuple(i if not i & reach else i - reach + 8 for i in range(8)))
+            high = _lanes(tuple(i + reach if not i & reach else i + 8 for i in range(8)))
+            swapped = list(values)
+            for i in range(8):
+                if not i & reach:
+                    pair = values[i], values[i + reach]
+                    swapped[i], swapped[i + reach] = (builder.shuffle_vector(*pair, lanes) for lanes in (low, high))
+            values = swapped
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return types.UniTuple(EIGHT, 8)(*(EIGHT,) * 8), generate
+
+
+@intrinsic
 def lane(typing: Any, eight: Any, place: Any) -> Any:
     """One of the eight."""
     return types.float64(EIGHT, types.uint32), lambda _c, builder, _s, values: builder.extract_element(*values)

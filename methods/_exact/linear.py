@@ -108,7 +108,9 @@ def gram(w: Array, rows: Array, first: Array, end: Array, g: Array, reach: Array
         ordered = ordered and first[rows[a]] >= first[rows[a - 1]]
     if not is_banded(w, rows, first, end):
         reach[:m] = m
-        products(w, rows, 0, g)
+        for a in range(m):
+            for b in range(a, m):
+                g[a, b] = pair_dot(w, rows[a], rows[b], 0, w.shape[1])
         return False
     furthest = 0
     for a in range(m):
@@ -126,39 +128,6 @@ def gram(w: Array, rows: Array, first: Array, end: Array, g: Array, reach: Array
         furthest = max(furthest, last + 1)
         reach[a] = furthest
     return True
-
-
-@compiled
-def products(w: Array, rows: Array, start: int, g: Array) -> None:
-    """g[a, b] and g[b, a] <- w_rows[a] w_rows[b] for a >= start and all b; two rows against four at a time.
-
-    Eight sums share six loads.
-    """
-    m, n = len(rows), w.shape[1]
-    for a in range(start, m, 2):
-        for b in range(0, min(a + 2, m), 4):
-            if a + 2 <= m and b + 4 <= m:
-                i0, i1 = rows[a], rows[a + 1]
-                j0, j1, j2, j3 = rows[b], rows[b + 1], rows[b + 2], rows[b + 3]
-                s0, s1, s2, s3, t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-                for c in range(SIZE(n)):
-                    s0 += w[i0, c] * w[j0, c]
-                    s1 += w[i0, c] * w[j1, c]
-                    s2 += w[i0, c] * w[j2, c]
-                    s3 += w[i0, c] * w[j3, c]
-                    t0 += w[i1, c] * w[j0, c]
-                    t1 += w[i1, c] * w[j1, c]
-                    t2 += w[i1, c] * w[j2, c]
-                    t3 += w[i1, c] * w[j3, c]
-                g[a, b], g[a, b + 1], g[a, b + 2], g[a, b + 3] = s0, s1, s2, s3
-                g[a + 1, b], g[a + 1, b + 1], g[a + 1, b + 2], g[a + 1, b + 3] = t0, t1, t2, t3
-                g[b, a], g[b + 1, a], g[b + 2, a], g[b + 3, a] = s0, s1, s2, s3
-                g[b, a + 1], g[b + 1, a + 1], g[b + 2, a + 1], g[b + 3, a + 1] = t0, t1, t2, t3
-            else:
-                for i in range(a, min(a + 2, m)):
-                    for j in range(b, min(b + 4, m)):
-                        g[i, j] = pair_dot(w, rows[i], rows[j], 0, n)
-                        g[j, i] = g[i, j]
 
 
 @compiled

@@ -128,3 +128,53 @@ def root(typing: Any, a: Any) -> Any:
         return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name), values)
 
     return a(a), generate
+
+
+@intrinsic
+def narrowed(typing: Any, array: Any, place: Any, share: Any) -> Any:
+    """LANES numbers of a float64 array, from an unsigned flat place on, times `share`, in single precision."""
+    wide, pack = Pack(types.float64), Pack(types.float32)
+    single = ir.VectorType(ir.FloatType(), LANES)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        data = context.make_array(array)(context, builder, values[0]).data
+        address = builder.bitcast(builder.gep(data, [values[1]]), context.get_value_type(wide).as_pointer())
+        loaded = builder.load(address)
+        loaded.align = 8
+        one = builder.insert_element(ir.Constant(loaded.type, ir.Undefined), values[2], ir.Constant(ir.IntType(32), 0))
+        shares = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+        return builder.fptrunc(builder.fmul(loaded, shares), single)
+
+    return pack(array, types.uintp, types.float64), generate
+
+
+@intrinsic
+def totals(typing: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """The sums of four packs over their lanes."""
+
+    def lanes(*indices: int) -> Any:
+        return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        def added(x: Any, y: Any, low: list[int], high: list[int]) -> Any:
+            """Shuffle each four of x with the four of y beside them, in two ways, and add."""
+            picked = (
+                builder.shuffle_vector(
+                    x, y, lanes(*(lane % 4 + lane // 4 * LANES + i for i in range(0, LANES, 4) for lane in order))
+                )
+                for order in (low, high)
+            )
+            return builder.fadd(*picked)
+
+        first = added(values[0], values[1], [0, 4, 1, 5], [2, 6, 3, 7])
+        second = added(values[2], values[3], [0, 4, 1, 5], [2, 6, 3, 7])
+        total = added(first, second, [0, 1, 4, 5], [2, 3, 6, 7])
+        width = LANES
+        while width > 4:
+            width //= 2
+            halves = [builder.shuffle_vector(total, total, lanes(*range(begin, begin + width))) for begin in (0, width)]
+            total = builder.fadd(*halves)
+        sums = [builder.extract_element(total, ir.Constant(ir.IntType(32), lane)) for lane in range(4)]
+        return context.make_tuple(builder, signature.return_type, sums)
+
+    return types.UniTuple(a.dtype, 4)(a, b, c, d), generate

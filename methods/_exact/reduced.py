@@ -5,14 +5,14 @@ A step of coordinate descent then costs one row of G, and a Newton step no produ
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from methods._exact import definite
+from methods._exact.columns import outer, turn
 from methods._exact.eights import load, splat, store
-from methods._exact.full import clipped, settle
-from methods._exact.linear import SIZE, products, row_add
+from methods._exact.linear import SIZE, row_add
 from methods._exact.steps import PIVOT, ROUNDING, bind, length_inside, solve_free
 from methods._exact.work import DENSE, PASSES, STEPS, M, Signal
 from problems._compiling import compiled
@@ -27,29 +27,31 @@ NEWTONS = 12  # projected steps, before the caller goes on without G
 class Known(NamedTuple):
     """Rows of W with G = the products of each with each other; a batch shares those of all rows."""
 
-    gram: Array  # (k, k), its first `size` rows and columns
+    gram: Array  # G, its first `size` rows and columns
+    turned: Array  # (n, whole eights) these rows as columns
     rows: Array  # (k), the first `size`
     place: Array  # (k) of a row among these; -1: not one of them
     size: Array  # (1)
 
 
 @compiled
-def nothing_known(k: int) -> Known:
-    return Known(np.empty((k, k)), np.empty(k, np.int64), np.full(k, -1), np.zeros(1, np.int64))
+def nothing_known(k: int, n: int) -> Known:
+    room = definite.padded(k)
+    return Known(np.empty((room, room)), np.empty((n, room)), np.empty(k, np.int64), np.full(k, -1), np.zeros(1, np.int64))
 
 
 @compiled
-def learn(w: Array, s: Signal, known: Known) -> None:
-    """Add the free rows."""
+def learn(w: Array, norm: float, within: float, s: Signal, known: Known) -> None:
+    """Add the free rows, and bound ones whose slope is at most this share of |w_i| |y|."""
     before = count = known.size[0]
-    for a in range(s.counts[M]):
-        i = s.rows[a]
-        if known.place[i] < 0:
+    for i in range(len(w)):
+        if known.place[i] < 0 and s.state[i] * s.r[i] <= within * s.lengths[i] * norm:
             known.place[i], known.rows[count] = count, i
             count += 1
     if count > before:
         known.size[0] = count
-        products(w, known.rows[:count], before, known.gram)
+        turn(w, known.rows[:count], before, known.turned)
+        outer(known.turned, before, count, known.gram)
 
 
 @compiled
@@ -121,6 +123,20 @@ def sweep(beta: float, s: Signal, known: Known, r: Array) -> int:
                 r[j] -= move * gram[e, j]
             changed += settle(i, new, beta, z, state)
     return changed
+
+
+@compiled
+def clipped(z: float, share: float, slope: float, beta: float) -> float:
+    """z + share * slope, clipped to the box."""
+    return min(max(z + share * slope, -beta), beta)
+
+
+@compiled
+def settle(i: Any, new: float, beta: float, z: Array, state: Array) -> int:
+    """z_i <- new, with its state; 1 where that is a new one."""
+    before, now = state[i], 1 if new == beta else -1 if new == -beta else 0
+    z[i], state[i] = new, now
+    return 1 if now != before else 0
 
 
 @compiled

@@ -35,7 +35,7 @@ def minimise_all(
         s = views(k, n, floats[b], integers[b])
         s.first[:], s.end[:], s.lengths[:], s.inverse[:] = head.first, head.end, head.lengths, head.inverse
         s.counts[FULL] = full
-        known = shared if len(shared.rows) else nothing_known(k if dual.is_dense(w, s) else 0)
+        known = shared if len(shared.rows) else nothing_known(k if dual.is_dense(w, s) else 0, n)
         status[b] = dual.search(w, y[b], beta, warm, s, known)
 
 
@@ -83,8 +83,8 @@ def shared_products(w: Array, signals: int) -> Known:
         gram = w @ w.T
         lengths = np.sqrt(np.diagonal(gram))
         if (np.abs(gram) > ORTHOGONAL * np.outer(lengths, lengths)).sum() > k:
-            return Known(gram, np.arange(k), np.arange(k), np.array([k]))
-    return Known(np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
+            return Known(gram, np.empty((0, 0)), np.arange(k), np.arange(k), np.array([k]))
+    return Known(np.empty((0, 0)), np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
 def solve(signals: Signals, w: Array, near: Array | None, known: Known | None = None) -> Singles:

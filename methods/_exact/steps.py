@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from methods._exact import definite, full
-from methods._exact.linear import dots, factor, gram, is_banded, products, row_add, row_dot, rows_subtract, solve
+from methods._exact.columns import outer, turn
+from methods._exact.linear import dots, factor, gram, is_banded, row_add, row_dot, rows_subtract, solve
 from methods._exact.work import DENSE, FULL, M, Signal, triangle
 from problems._compiling import compiled
 from problems.base import Array
@@ -105,7 +106,9 @@ def factorise(w: Array, s: Signal) -> bool:
         gram(w, rows, s.first, s.end, u, s.reach)
         return factor(u, s.reach, True, PIVOT)
     ld = definite.padded(m)
-    products(w, rows, 0, s.u[: ld * ld].reshape(ld, ld))
+    turned = np.empty((w.shape[1], ld))
+    turn(w, rows, 0, turned)
+    outer(turned, 0, m, s.u[: ld * ld].reshape(ld, ld))
     s.reach[0] = DENSE
     return definite.factor(s.u, m, PIVOT, s.step)
 
