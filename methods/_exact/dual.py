@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from methods._exact.linear import extents, factor, gram, solve
+from methods._exact.linear import extents, factor, gram, pair_dot, solve
 from methods._exact.proposal import propose
 from methods._exact.reduced import Known, learn, nothing_known, reduced
 from methods._exact.steps import (
@@ -44,7 +44,7 @@ RELAXATION = 1.4
 START = 4  # sweeps before the products of the rows that are free by then are formed, and of those
 UNSURE = 0.8  # whose slope is at most this share of the last sweep's moves
 BETWEEN = 5  # sweeps after a Newton step that met the box
-DIAGONAL = 3  # Newton steps for orthogonal rows, the last one a check
+GLIMPSED = 8  # rows that are looked at to see whether all may be orthogonal
 NEWTONS = 12  # projected steps, before the active set takes over
 CLIPS, ROOM = 50, 0.98  # clippings to that share of the box in search of a dual inside it
 WORST, NONE = 0.999, 2.0  # shares of the strongest pull from which on rows are freed: the worst alone, none
@@ -143,35 +143,49 @@ def search(w: Array, y: Array, beta: float, warm: bool, s: Signal, known: Known)
 
 @compiled
 def dense(w: Array, y: Array, beta: float, norm: float, warm: bool, s: Signal, known: Known) -> int:
-    """From duals given, from 0 where all rows are known, else from a proposal, which may be exact for orthogonal rows."""
+    """From duals given, from 0 where all rows are known, at once where rows are orthogonal, else from a proposal."""
     within = 0.0
     if warm:
         primal(w, y, s)
     elif known.size[0]:
         s.z[:], s.x[:], s.state[:] = 0.0, y, 0
+    elif seem_orthogonal(w, s.lengths) and orthogonal(w, y, beta, norm, s):
+        return ORTHOGONAL
     else:
-        orthogonal, last = propose(w, y, norm, beta, START, s)
-        within = UNSURE * last
+        within = UNSURE * propose(w, y, norm, beta, START, s)
         primal(w, y, s)
-        if orthogonal and diagonal_steps(w, y, beta, norm, s):
-            return ORTHOGONAL
     return widen(w, y, beta, norm, within, s, known)
 
 
 @compiled
-def diagonal_steps(w: Array, y: Array, beta: float, norm: float, s: Signal) -> bool:
-    """Newton steps on the free rows as if they were orthogonal; whether they are, so that the solution verifies."""
-    residual = 1.0
-    for _ in range(DIAGONAL):
+def seem_orthogonal(w: Array, lengths: Array) -> bool:
+    """Whether the first rows are, to rounding."""
+    for i in range(1, min(len(w), GLIMPSED)):
+        if abs(pair_dot(w, 0, i, 0, w.shape[1])) > CONTRACTION * lengths[0] * lengths[i]:
+            return False
+    return True
+
+
+@compiled
+def orthogonal(w: Array, y: Array, beta: float, norm: float, s: Signal) -> bool:
+    """z_i = clip(w_i y / |w_i|^2), and a Newton step as if all rows were orthogonal; whether they are, so that it verifies."""
+    s.z[:], s.x[:], s.state[:] = 0.0, y, 0
+    slopes(w, s)
+    for i in range(len(w)):
+        z = s.inverse[i] * s.r[i]
+        s.state[i] = (z >= beta) - (z <= -beta)
+        s.z[i] = beta * s.state[i] if s.state[i] else z
+    primal(w, y, s)
+    for _ in range(2):
         slopes(w, s)
         _, residual = free_rows(norm, s, 0.0)
         if residual <= ROUNDING:
-            break
+            return verified(beta, norm, s)
         for a in range(s.counts[M]):
             i = s.rows[a]
             s.step[a] = s.inverse[i] * s.r[i]
         move(w, y, 1.0, s)
-    return residual <= ROUNDING and verified(beta, norm, s)
+    return False
 
 
 @compiled

@@ -9,17 +9,18 @@ import math
 
 import numpy as np
 
+from methods._exact import full
 from methods._exact.active import BOUND, DIAGONAL, FREE, list_rows, step_on_bound, step_on_free
 from methods._exact.active import solve_free as solve_rows
 from methods._exact.adjoint import adjoint, write
 from methods._exact.dual import FACTORED, minimise, verified
 from methods._exact.lanes import Shared, Tiles, Work, norms, verify, work_arrays
-from methods._exact.linear import extents, row_add, row_dot
+from methods._exact.linear import extents, row_dot, rows_subtract
 from methods._exact.packs import LANES
 from methods._exact.steps import factorise, free_rows, slopes, solve_free
 from methods._exact.tiles import factor, gather, multiply, read, subtract
 from methods._exact.tiles import write as write_tile
-from methods._exact.work import M, views
+from methods._exact.work import FULL, M, Signal, views
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -80,24 +81,33 @@ def least(w: Array, y: Array, g: Array, status: int, floats: Array, integers: Ar
     """x*, z, h and v with the pattern given away and nothing verified: two passes over W, one factor, two solves."""
     k, n = w.shape
     s = views(k, n, floats, integers)
-    m, first, end, rows, step = s.counts[M], s.first, s.end, s.rows, s.step
+    m, rows, step = s.counts[M], s.rows[: s.counts[M]], s.step
     s.x[:], v[:], h[:] = y, g, 0.0
-    for i in range(k):
-        if s.state[i] != 0:
-            row_add(-s.z[i], w, i, first[i], end[i], s.x)
+    bound, is_full = np.flatnonzero(s.state), s.counts[FULL] == 1
+    subtract_rows(s.z[bound], w, bound, is_full, s, s.x)
     if status == FACTORED:
         factorise(w, s)
     for right, solved in ((s.x, s.z), (v, h)):
-        for a in range(m):
-            step[a] = row_dot(w, rows[a], first[rows[a]], end[rows[a]], right)
+        if is_full:
+            full.dots(w, rows, right, step)
+        else:
+            for a in range(m):
+                step[a] = row_dot(w, rows[a], s.first[rows[a]], s.end[rows[a]], right)
         if status == FACTORED:
             solve_free(s)
         else:
-            step[:m] *= s.inverse[rows[:m]]
-        for a in range(m):
-            i = rows[a]
-            solved[i] = step[a]
-            row_add(-step[a], w, i, first[i], end[i], right)
+            step[:m] *= s.inverse[rows]
+        solved[rows] = step[:m]
+        subtract_rows(step, w, rows, is_full, s, right)
+
+
+@compiled
+def subtract_rows(c: Array, w: Array, rows: Array, is_full: bool, s: Signal, x: Array) -> None:
+    """x <- x - sum_a c_a w_rows[a]."""
+    if is_full:
+        full.subtract(c, w, rows, x)
+    else:
+        rows_subtract(c, w, rows, s.first, s.end, x)
 
 
 @compiled

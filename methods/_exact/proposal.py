@@ -17,23 +17,19 @@ from problems._compiling import compiled
 from problems.base import Array
 
 RELAXATION = 1.4  # from the third sweep on
-CONTRACTION = 1e-8  # of the squares of the second sweep's moves against the first's, below which rows are orthogonal
 FOUR, WIDTH = SIZE(4), SIZE(LANES)
 
 
 @compiled
-def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal) -> tuple[bool, float]:
-    """z and state <- those after so many sweeps, or fewer; (whether two came to rest, the rows being orthogonal, last move).
+def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal) -> float:
+    """z and state <- those after so many sweeps, or fewer where the states settle; what the last one moved.
 
-    That is the root mean square of |w_i| dz_i / |y| over the last sweep: slopes as small may still change their sign.
+    That is the root mean square of |w_i| dz_i / |y|: slopes w_i x / (|w_i| |y|) that are as small may still change their sign.
     """
     k, packs = len(w), -(-w.shape[1] // LANES)
     room = -(-k // LANES) * LANES
-    v, x, near = (
-        np.empty(room * packs * LANES, np.float32),
-        np.zeros(packs * LANES, np.float32),
-        np.empty((room // 4, 6), np.float32),
-    )
+    v, near = np.empty(room * packs * LANES, np.float32), np.empty((room // 4, 6), np.float32)
+    x = np.zeros(packs * LANES, np.float32)
     z, before, bound = np.zeros(room, np.float32), np.empty(room, np.float32), np.ones(room, np.float32)
     scale_rows(w, s.lengths, v)
     for i in range(k):
@@ -41,7 +37,7 @@ def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal
     for j in range(SIZE(len(y))):
         x[j] = y[j] / norm
     neighbours(v, near)
-    first, moves, arrived, omega = np.float32(0.0), np.float32(0.0), False, np.float32(1.0)
+    omega = np.float32(1.0)
     for count in range(sweeps):
         before[:] = z
         if count == 2:
@@ -49,19 +45,15 @@ def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal
             near *= omega
         sweep(v, near, bound, omega, z, x)
         s.counts[PASSES] += 1
-        moves = np.float32(0.0)
-        for i in range(SIZE(room)):
-            moves += (z[i] - before[i]) * (z[i] - before[i])
-        if count == 1 and moves <= CONTRACTION * first:
-            arrived = True
-            break
         if count and not changed(z, before, bound):
             break
-        first = moves
+    moves = np.float32(0.0)
+    for i in range(SIZE(room)):
+        moves += (z[i] - before[i]) * (z[i] - before[i])
     for i in range(k):
         s.state[i] = (z[i] == bound[i]) - (z[i] == -bound[i])
         s.z[i] = beta * s.state[i] if s.state[i] else min(max(z[i] * (norm / s.lengths[i]), -beta), beta)
-    return arrived, math.sqrt(moves / k)
+    return math.sqrt(moves / k)
 
 
 @compiled
