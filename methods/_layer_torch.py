@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from methods import _layer_signal
 from methods._bounded import read_only
 from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
+from methods._layer_signal import Slopes
 from problems.base import Array
 
 if TYPE_CHECKING:
@@ -51,13 +53,31 @@ def module_class() -> Any:
 def _function() -> Any:
     import torch
 
+    solve_signal = _layer_signal.solver()
+
     class ExactSolution(torch.autograd.Function):
-        forward, backward = staticmethod(_forward), staticmethod(_backward)
+        @staticmethod
+        def forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
+            in_w_alone = ctx.needs_input_grad == (True, False, False)
+            x, ctx.slopes = (in_w_alone and solve_signal(w, y, beta)) or _solved(w, y, beta, not ctx.needs_input_grad[0])
+            ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
+            return x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> tuple[Any, Any, Any]:
+            """Autograd casts to the dtype of each input."""
+            if torch.is_grad_enabled():
+                raise RuntimeError(
+                    "AnalysisL1Layer has first derivatives only: call backward or grad without create_graph=True"
+                )
+            _ = ctx.saved_tensors
+            return ctx.slopes(g, ctx.needs_input_grad)
 
     return ExactSolution
 
 
-def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
+def _solved(w: Any, y: Any, beta: Any, keeps_rank: bool) -> tuple[Any, Slopes]:
+    """x* and its slopes, for whatever the layer takes."""
     import torch
 
     check_shapes(tuple(w.shape), tuple(y.shape))
@@ -66,23 +86,17 @@ def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
     check_values(rows, signals, number)
     if y.ndim > 1:
         signals = read_only(signals)
-    found = _solvers()[y.ndim - 1](signals, number, not ctx.needs_input_grad[0]).solve(rows)
-    ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
-    ctx.solved = rows, number, found
+    found = _solvers()[y.ndim - 1](signals, number, keeps_rank).solve(rows)
     x = torch.from_numpy(found.x.copy())  # a copy: the adjoint needs its own
-    return x if w.dtype == torch.float64 else x.to(torch.promote_types(w.dtype, y.dtype))
+    slopes = partial(_slopes, found, rows, number)
+    return x if w.dtype == torch.float64 else x.to(torch.promote_types(w.dtype, y.dtype)), slopes
 
 
-def _backward(ctx: Any, g: Any) -> tuple[Any, Any, Any]:
-    """Autograd casts to the dtype of each input."""
+def _slopes(found: Exact, w: Array, beta: float, g: Any, needed: tuple[bool, bool, bool]) -> tuple[Any, Any, Any]:
     import torch
 
-    if torch.is_grad_enabled():
-        raise RuntimeError("AnalysisL1Layer has first derivatives only: call backward or grad without create_graph=True")
-    _ = ctx.saved_tensors
-    rows, beta, found = ctx.solved
     warn_at_kink(found)
-    grads = _cotangents(found, rows, beta, _float64("the cotangent", g), ctx.needs_input_grad)
+    grads = _cotangents(found, w, beta, _float64("the cotangent", g), needed)
     in_w, in_y, in_beta = (None if grad is None else torch.from_numpy(grad) for grad in grads)
     return in_w, in_y, in_beta
 
