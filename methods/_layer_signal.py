@@ -34,19 +34,18 @@ def solver() -> Callable[[Any, Any, Any], tuple[Any, Slopes] | None]:
         at_w, at_y = address(w), address(y)
         if not (at_w and at_y):
             return None
-        floats, x = size(shape), torch.empty_like(y)
+        (k, n), floats, x = shape, size(shape), torch.empty_like(y)
         work = w.new_empty(floats)
-        status = addresses.solve(at_w, at_y, beta, *shape, work.data_ptr(), floats, x.data_ptr())
-        return None if status == FAILED else (x, partial(slopes, w.detach(), y, beta, status, work))
+        status = addresses.solve(at_w, at_y, beta, k, n, work.data_ptr(), floats, x.data_ptr())
+        return None if status == FAILED else (x, partial(slopes, w.detach(), y, beta, status, work, floats))
 
-    def slopes(w: Any, y: Any, beta: float, status: int, work: Any, g: Any, needed: Any) -> tuple[Any, None, None]:
-        at_g, out = address(g), torch.empty_like(w)
+    def slopes(w: Any, y: Any, beta: float, status: int, work: Any, floats: int, g: Any, needed: Any) -> tuple[Any, None, None]:
+        (k, n), at_g, out = w.shape, address(g), torch.empty_like(w)
         if not at_g:
             g = g.resolve_neg().contiguous()
             at_g = g.data_ptr()
-        if addresses.gradient(w.data_ptr(), at_g, *w.shape, status, work.data_ptr(), len(work), out.data_ptr()):
+        if addresses.gradient(w.data_ptr(), at_g, k, n, status, work.data_ptr(), floats, out.data_ptr()):
             return out, None, None
-        k, n = w.shape
         found = SignalSolver(y.detach().numpy(), beta).hand_over(w.numpy(), work[n : n + k].numpy())
         return torch.from_numpy(found.gradient(g.numpy())), None, None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def solution(w: Any, y: Any, beta: Any) -> Any:
     """x*(W, y), shape of y, in the wider dtype of the two; differentiable once in W, y and, where it is a tensor, beta."""
-    return _function().apply(w, y, beta)
+    return _function()(w, y, beta)
 
 
 @cache
@@ -40,7 +41,7 @@ def module_class() -> Any:
             self.beta = beta
 
         def forward(self, w: Any, y: Any) -> Any:
-            return solution(w, y, self.beta)
+            return _function()(w, y, self.beta)
 
         def extra_repr(self) -> str:
             return f"beta={_number(self.beta):g}"
@@ -50,7 +51,7 @@ def module_class() -> Any:
 
 
 @cache
-def _function() -> Any:
+def _function() -> Callable[[Any, Any, Any], Any]:
     import torch
 
     solve_signal = _layer_signal.solver()
@@ -58,8 +59,9 @@ def _function() -> Any:
     class ExactSolution(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
-            in_w_alone = ctx.needs_input_grad == (True, False, False)
-            x, ctx.slopes = (in_w_alone and solve_signal(w, y, beta)) or _solved(w, y, beta, not ctx.needs_input_grad[0])
+            needed = ctx.needs_input_grad
+            alone = needed == (True, False, False) and solve_signal(w, y, beta)
+            x, ctx.slopes = alone or _solved(w, y, beta, not needed[0])
             ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
             return x
 
@@ -73,7 +75,15 @@ def _function() -> Any:
             _ = ctx.saved_tensors
             return ctx.slopes(g, ctx.needs_input_grad)
 
-    return ExactSolution
+    apply = super(torch.autograd.Function, ExactSolution).apply  # what torch puts around it takes as long as the adjoint
+    transformed = torch._C._are_functorch_transforms_active
+
+    def applied(w: Any, y: Any, beta: Any) -> Any:
+        if transformed():
+            raise RuntimeError("AnalysisL1Layer has no rules for torch.func: call backward or torch.autograd.grad")
+        return apply(w, y, beta)
+
+    return applied
 
 
 def _solved(w: Any, y: Any, beta: Any, keeps_rank: bool) -> tuple[Any, Slopes]:
@@ -140,4 +150,4 @@ def _float64(name: str, tensor: Any) -> Array:
         raise ValueError(f"{name} must be float32 or float64, got {tensor.dtype}; convert it first")
     if tensor.is_cuda:
         raise ValueError(f"{name} must be on the CPU, where it is solved, got {tensor.device}; pass {name}.cpu()")
-    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float64)
+    return np.ascontiguousarray(tensor.detach().resolve_neg().numpy(), dtype=np.float64)
