@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from methods import _layer_signal
 from methods._bounded import read_only
 from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
+from methods._layer_signal import Slopes
 from problems.base import Array
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 def solution(w: Any, y: Any, beta: Any) -> Any:
     """x*(W, y), shape of y, in the wider dtype of the two; differentiable once in W, y and, where it is a tensor, beta."""
-    return _function().apply(w, y, beta)
+    return _function()(w, y, beta)
 
 
 @cache
@@ -38,7 +41,7 @@ def module_class() -> Any:
             self.beta = beta
 
         def forward(self, w: Any, y: Any) -> Any:
-            return solution(w, y, self.beta)
+            return _function()(w, y, self.beta)
 
         def extra_repr(self) -> str:
             return f"beta={_number(self.beta):g}"
@@ -48,16 +51,43 @@ def module_class() -> Any:
 
 
 @cache
-def _function() -> Any:
+def _function() -> Callable[[Any, Any, Any], Any]:
     import torch
 
+    solve_signal = _layer_signal.solver()
+
     class ExactSolution(torch.autograd.Function):
-        forward, backward = staticmethod(_forward), staticmethod(_backward)
+        @staticmethod
+        def forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
+            needed = ctx.needs_input_grad
+            alone = needed == (True, False, False) and solve_signal(w, y, beta)
+            x, ctx.slopes = alone or _solved(w, y, beta, not needed[0])
+            ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
+            return x
 
-    return ExactSolution
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> tuple[Any, Any, Any]:
+            """Autograd casts to the dtype of each input."""
+            if torch.is_grad_enabled():
+                raise RuntimeError(
+                    "AnalysisL1Layer has first derivatives only: call backward or grad without create_graph=True"
+                )
+            _ = ctx.saved_tensors
+            return ctx.slopes(g, ctx.needs_input_grad)
+
+    apply = super(torch.autograd.Function, ExactSolution).apply  # what torch puts around it takes as long as the adjoint
+    transformed = torch._C._are_functorch_transforms_active
+
+    def applied(w: Any, y: Any, beta: Any) -> Any:
+        if transformed():
+            raise RuntimeError("AnalysisL1Layer has no rules for torch.func: call backward or torch.autograd.grad")
+        return apply(w, y, beta)
+
+    return applied
 
 
-def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
+def _solved(w: Any, y: Any, beta: Any, keeps_rank: bool) -> tuple[Any, Slopes]:
+    """x* and its slopes, for whatever the layer takes."""
     import torch
 
     check_shapes(tuple(w.shape), tuple(y.shape))
@@ -66,23 +96,17 @@ def _forward(ctx: Any, w: Any, y: Any, beta: Any) -> Any:
     check_values(rows, signals, number)
     if y.ndim > 1:
         signals = read_only(signals)
-    found = _solvers()[y.ndim - 1](signals, number, not ctx.needs_input_grad[0]).solve(rows)
-    ctx.save_for_backward(w, y)  # for autograd to refuse what was changed in place since
-    ctx.solved = rows, number, found
+    found = _solvers()[y.ndim - 1](signals, number, keeps_rank).solve(rows)
     x = torch.from_numpy(found.x.copy())  # a copy: the adjoint needs its own
-    return x if w.dtype == torch.float64 else x.to(torch.promote_types(w.dtype, y.dtype))
+    slopes = partial(_slopes, found, rows, number)
+    return x if w.dtype == torch.float64 else x.to(torch.promote_types(w.dtype, y.dtype)), slopes
 
 
-def _backward(ctx: Any, g: Any) -> tuple[Any, Any, Any]:
-    """Autograd casts to the dtype of each input."""
+def _slopes(found: Exact, w: Array, beta: float, g: Any, needed: tuple[bool, bool, bool]) -> tuple[Any, Any, Any]:
     import torch
 
-    if torch.is_grad_enabled():
-        raise RuntimeError("AnalysisL1Layer has first derivatives only: call backward or grad without create_graph=True")
-    _ = ctx.saved_tensors
-    rows, beta, found = ctx.solved
     warn_at_kink(found)
-    grads = _cotangents(found, rows, beta, _float64("the cotangent", g), ctx.needs_input_grad)
+    grads = _cotangents(found, w, beta, _float64("the cotangent", g), needed)
     in_w, in_y, in_beta = (None if grad is None else torch.from_numpy(grad) for grad in grads)
     return in_w, in_y, in_beta
 
@@ -126,4 +150,4 @@ def _float64(name: str, tensor: Any) -> Array:
         raise ValueError(f"{name} must be float32 or float64, got {tensor.dtype}; convert it first")
     if tensor.is_cuda:
         raise ValueError(f"{name} must be on the CPU, where it is solved, got {tensor.device}; pass {name}.cpu()")
-    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float64)
+    return np.ascontiguousarray(tensor.detach().resolve_neg().numpy(), dtype=np.float64)

@@ -30,7 +30,7 @@ HEAVY = {
 
 
 COMPILING = "problems/_compiling.py"
-VECTORS = ("methods/_exact/eights.py", "methods/_exact/packs.py")  # give numba a type; loaded by compiled modules alone
+EXTENSIONS = tuple(f"methods/_exact/{name}.py" for name in ("addresses", "eights", "packs"))  # of numba itself
 COMPILED = ("problems/_cuts.py", "problems/_sweeps.py")
 
 
@@ -95,9 +95,9 @@ def _reason(path: str, entry: Import) -> str:
 
 
 def _heavy(path: str, entry: Import) -> bool:
-    """A framework, or what is compiled by numba, which one module loads, and two that extend it."""
+    """A framework, or what is compiled by numba, which one module loads, and three that extend it."""
     if entry.top in HEAVY:
-        return not (path in (COMPILING, *VECTORS) and entry.top == "numba")
+        return not (path in (COMPILING, *EXTENSIONS) and entry.top == "numba")
     inside = path.startswith("methods/_exact/") or path in COMPILED
     compiled = ("methods._exact", *(module.removesuffix(".py").replace("/", ".") for module in (COMPILING, *COMPILED)))
     return not inside and entry.name.startswith(compiled)

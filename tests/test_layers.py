@@ -248,6 +248,52 @@ def test_second_derivatives_are_refused() -> None:
         torch.autograd.grad(x.sum(), w, create_graph=True)
 
 
+def test_transformations_of_functions_are_refused() -> None:
+    w, y = map(torch.tensor, (drawn().theta, drawn().y))
+    with pytest.raises(RuntimeError, match=r"no rules for torch\.func: call backward or torch\.autograd\.grad"):
+        torch.func.grad(lambda w: AnalysisL1Layer(0.1)(w, y).sum())(w)
+
+
+@pytest.mark.parametrize("spoilt", ["w", "y", "g"])
+def test_negative_views_are_seen(spoilt: str) -> None:
+    """Their memory holds the values with the other sign."""
+    problem = drawn("random-2n")
+    arrays = {"w": problem.theta, "y": problem.y, "g": np.random.default_rng(0).standard_normal(problem.y.shape)}
+    truth = by_torch(arrays["w"], arrays["y"], problem.beta, arrays["g"])
+    w, y, g = (torch._neg_view(torch.tensor(-a)) if name == spoilt else torch.tensor(a) for name, a in arrays.items())
+    x = AnalysisL1Layer(problem.beta)(w.requires_grad_(), y)
+    x.backward(g)
+    np.testing.assert_array_equal(x.detach(), truth[0])
+    assert relative(w.grad, truth[1]) < SAME
+
+
+def test_w_may_be_replaced_between_the_passes() -> None:
+    problem = drawn()
+    truth = by_torch(problem.theta, problem.y, problem.beta, np.ones(9))
+    w = torch.nn.Parameter(torch.tensor(problem.theta))
+    x = AnalysisL1Layer(problem.beta)(w, torch.tensor(problem.y))
+    w.data = torch.ones(9, 9, dtype=torch.float64)  # which autograd does not see
+    x.sum().backward()
+    assert relative(w.grad, truth[1]) < SAME
+
+
+@pytest.mark.parametrize("left_open", ["the signal", "its adjoint"])
+def test_what_compiled_code_leaves_open_goes_to_the_route_that_never_fails(
+    left_open: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from methods._exact import addresses
+
+    problem = drawn("random-2n")
+    truth = by_torch(problem.theta, problem.y, problem.beta, np.ones(9))
+    if left_open == "the signal":
+        monkeypatch.setattr(addresses, "solve", lambda *given: 0)
+    else:
+        monkeypatch.setattr(addresses, "gradient", lambda *given: False)
+    w = torch.tensor(problem.theta, requires_grad=True)
+    AnalysisL1Layer(problem.beta)(w, torch.tensor(problem.y)).sum().backward()
+    assert relative(w.grad, truth[1]) < EXACT
+
+
 # JAX
 
 

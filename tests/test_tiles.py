@@ -8,7 +8,7 @@ from _exact import relative
 
 from methods._exact import singles
 from methods._exact.active import BOUND, DIAGONAL, FREE
-from methods._exact.batch import SEVERAL, BatchSolver, Joined, Team, Tiled
+from methods._exact.batch import SEVERAL, SMALL, BatchSolver, Joined, Team, Tiled, product, steps
 from methods._exact.packs import LANES, clip, differing, load, root, splat, store
 from methods._exact.singles import Signals
 from methods._exact.tiles import factor, gather, multiply, read, row, substitute, write
@@ -117,6 +117,23 @@ def test_threads_and_left_overs_change_no_signal(threads: int, batch: int) -> No
     for mine, other in zip(found.adjoint(g), each.adjoint(g), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-13)
     assert relative(found.gradient(g), each.gradient(g)) < 1e-12
+
+
+@pytest.mark.parametrize("batch", [5, 11, 40, 150])
+def test_the_number_of_threads_changes_no_bit(batch: int) -> None:
+    problem = drawn("tv", batch)
+    w, y = np.array(problem.theta), np.array(problem.y)
+    one, two = (BatchSolver(y, problem.beta, threads=threads).solve(w) for threads in (1, 2))
+    np.testing.assert_array_equal(one.x, two.x)
+    np.testing.assert_array_equal(one.gradient(one.x - problem.target), two.gradient(one.x - problem.target))
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 300])
+def test_products_in_steps_are_small_and_whole(count: int) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((count, 64)), rng.standard_normal((64, 64))
+    np.testing.assert_allclose(product(a, b), a @ b, rtol=0, atol=1e-13)
+    assert all(len(a[part]) * b.size <= SMALL for part in steps(count, b.size))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

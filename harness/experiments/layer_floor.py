@@ -81,8 +81,7 @@ def _layer(problem: AnalysisL1) -> Callable[[], object]:
 
     from methods.layers import AnalysisL1Layer
 
-    layer = AnalysisL1Layer(problem.beta)
-    return _step(problem, lambda w, y: layer(w, y), torch)
+    return _step(problem, AnalysisL1Layer(problem.beta), torch)
 
 
 def _empty(problem: AnalysisL1) -> Callable[[], object]:

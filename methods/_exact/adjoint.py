@@ -92,3 +92,13 @@ def write(z: Array, v: Array, h: Array, x: Array, out: Array) -> None:
         zi, hi = -z[i], -h[i]
         for j in range(len(x)):
             out[i, j] = zi * v[j] + hi * x[j]
+
+
+@compiled
+def write_all(z: Array, v: Array, h: Array, x: Array, out: Array) -> None:
+    """out <- -(z^T v + h^T x), the sum over the signals."""
+    for i in range(len(out)):
+        for b in range(len(z)):
+            zi, hi = -z[b, i], -h[b, i]
+            for j in range(SIZE(out.shape[1])):
+                out[i, j] = zi * v[b, j] + hi * x[b, j] + (out[i, j] if b > 0 else 0.0)

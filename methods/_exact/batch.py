@@ -23,6 +23,7 @@ from problems.base import Array
 T = TypeVar("T")
 SEVERAL = 12  # signals from which on a tile pays
 LARGEST = 128  # k and n up to which it does: beyond, its factors leave the cache
+SMALL = 2**19 - 1  # multiplications up to which OpenBLAS keeps a product to this thread; its others would go on to spin
 SINGLE = 1e12  # ratio of the lengths of rows up to which single precision may look for the pattern
 
 
@@ -96,9 +97,23 @@ def shared_products(w: Array, signals: int) -> Shared | None:
     if signals < SEVERAL or max(w.shape) > LARGEST:
         return None
     with np.errstate(all="ignore"):  # what overflows is looked at
-        shared = lanes.share(w, w @ w.T)
+        shared = lanes.share(w, product(w, w.T))
     low, high = shared.lengths.min(), shared.lengths.max()
     return shared if 0.0 < high <= SINGLE * low < np.inf else None
+
+
+def steps(count: int, size: int) -> list[slice]:
+    """Those in which `count` rows times a matrix of that size are small products."""
+    rows = max(SMALL // size, 1)
+    return [slice(first, first + rows) for first in range(0, count, rows)]
+
+
+def product(a: Array, b: Array) -> Array:
+    """a b, in small products."""
+    out = np.empty((len(a), b.shape[1]))
+    for part in steps(len(a), b.size):
+        np.matmul(a[part], b, out=out[part])
+    return out
 
 
 def tiles(count: int, k: int, n: int) -> Tiles:
@@ -129,7 +144,7 @@ class Tiled:
         """The signals in tiles; which share one does not depend on the threads, so nor does any bit of the solution."""
         shared, tiles, team, count = self.shared, self.tiles, self._team, len(self.tiles.form)
         with np.errstate(all="ignore"):  # what overflows is left open
-            c = y @ shared.w.T
+            c = product(y, shared.w.T)
         if team.threads == 1:
             lanes.minimise(shared, y, c, beta, warm, x, z, tiles, solved)
             return
@@ -166,7 +181,10 @@ class Tiled:
 
     def gradient(self, g: Array) -> Array:
         h, v = self.adjoint(g)
-        return -(self.z.T @ v + h.T @ self.x)
+        out = np.zeros(self.shared.w.shape)
+        for part in steps(len(g), out.size):
+            out -= self.z[part].T @ v[part] + h[part].T @ self.x[part]
+        return out
 
 
 class Joined:
@@ -205,4 +223,4 @@ class Joined:
 
     def gradient(self, g: Array) -> Array:
         h, v = self.adjoint(g)
-        return -(self.z.T @ v + h.T @ self.x)
+        return singles.outer_sum(self.z, v, h, self.x)

@@ -8,7 +8,7 @@ import numpy as np
 
 from methods._bounded import Exact, counted
 from methods._exact import dual
-from methods._exact.adjoint import adjoint
+from methods._exact.adjoint import adjoint, write_all
 from methods._exact.linear import extents
 from methods._exact.reduced import Known, nothing_known
 from methods._exact.solver import SignalSolver
@@ -18,25 +18,29 @@ from problems.base import Array
 
 SEVERAL = 4  # signals from which on they share the products of all rows
 ORTHOGONAL = 1e-12  # cosine of two rows below which they are orthogonal to rounding
+FEW = 8  # signals up to which BLAS takes longer to begin than their outer products take
+NOTHING = Known(np.empty((0, 0)), np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
 
 
 @compiled
 def minimise_all(
     w: Array, y: Array, beta: float, warm: bool, shared: Known, floats: Array, integers: Array, status: Array
-) -> None:
-    """status_b <- that of `minimise` for the signal y_b; the work arrays have one row a signal, the extents are found once.
+) -> int:
+    """status_b <- that of `minimise` for the signal y_b; the most Newton steps and sweeps that one took.
 
-    `shared`: the products of all rows, or nothing.
+    The work arrays have one row a signal, the extents are found once. `shared`: the products of all rows, or nothing.
     """
     k, n = w.shape
     head = views(k, n, floats[0], integers[0])
-    full = extents(w, head.first, head.end, head.lengths, head.inverse)
+    full, most = extents(w, head.first, head.end, head.lengths, head.inverse), 0
     for b in range(len(y)):
         s = views(k, n, floats[b], integers[b])
         s.first[:], s.end[:], s.lengths[:], s.inverse[:] = head.first, head.end, head.lengths, head.inverse
         s.counts[FULL] = full
         known = shared if len(shared.rows) else nothing_known(k if dual.is_dense(w, s) else 0, n)
         status[b] = dual.search(w, y[b], beta, warm, s, known)
+        most = max(most, s.counts[STEPS] + s.counts[PASSES])
+    return most
 
 
 @compiled
@@ -54,11 +58,13 @@ def restore_all(w: Array, y: Array, beta: float, z: Array, floats: Array, intege
 
 
 @compiled
-def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array) -> None:
-    """h_b, v_b <- those of `adjoint` for g_b; status_b <- FAILED where it is not solved."""
+def adjoint_all(w: Array, g: Array, status: Array, floats: Array, integers: Array, h: Array, v: Array, solved: Array) -> bool:
+    """h_b, v_b <- those of `adjoint` for g_b; whether each is solved, and whether all are."""
+    every = True
     for b in range(len(g)):
-        if status[b] != dual.FAILED and not adjoint(w, g[b], status[b], floats[b], integers[b], h[b], v[b]):
-            status[b] = dual.FAILED
+        solved[b] = status[b] != dual.FAILED and adjoint(w, g[b], status[b], floats[b], integers[b], h[b], v[b])
+        every = every and solved[b]
+    return every
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,16 @@ def shared_products(w: Array, signals: int) -> Known:
         lengths = np.sqrt(np.diagonal(gram))
         if (np.abs(gram) > ORTHOGONAL * np.outer(lengths, lengths)).sum() > k:
             return Known(gram, np.empty((0, 0)), np.arange(k), np.arange(k), np.array([k]))
-    return Known(np.empty((0, 0)), np.empty((0, 0)), np.empty(0, np.int64), np.empty(0, np.int64), np.zeros(1, np.int64))
+    return NOTHING
+
+
+def outer_sum(z: Array, v: Array, h: Array, x: Array) -> Array:
+    """-(z^T v + h^T x): that of each signal, summed over a batch, shape (k, n)."""
+    if len(z) > FEW:
+        return -(z.T @ v + h.T @ x)
+    out = np.empty((z.shape[1], x.shape[1]))
+    write_all(np.ascontiguousarray(z), v, h, np.ascontiguousarray(x), out)
+    return out
 
 
 def solve(signals: Signals, w: Array, near: Array | None, known: Known | None = None) -> Singles:
@@ -94,8 +109,8 @@ def solve(signals: Signals, w: Array, near: Array | None, known: Known | None = 
     if near is not None:
         start_all(near, signals.beta, floats[:, n : n + k], integers[:, 2 * k : 3 * k])
     known = known or shared_products(w, len(signals.y))
-    minimise_all(w, signals.y, signals.beta, warm, known, floats, integers, status)
-    return Singles(signals, w, *work)
+    iterations = minimise_all(w, signals.y, signals.beta, warm, known, floats, integers, status)
+    return Singles(signals, w, *work, iterations)
 
 
 def restore(signals: Signals, w: Array, z: Array, status: Array) -> Singles:
@@ -103,7 +118,7 @@ def restore(signals: Signals, w: Array, z: Array, status: Array) -> Singles:
     found, floats, integers = work_arrays(len(signals.y), w)
     found[:] = status
     restore_all(w, signals.y, signals.beta, z, floats, integers, found)
-    return Singles(signals, w, found, floats, integers)
+    return Singles(signals, w, found, floats, integers, iterations=0)
 
 
 def work_arrays(count: int, w: Array) -> tuple[Array, Array, Array]:
@@ -115,18 +130,13 @@ def work_arrays(count: int, w: Array) -> tuple[Array, Array, Array]:
 class Singles:
     """The solutions; what the compiled solver left open is replaced by that of the route that never fails."""
 
-    def __init__(self, signals: Signals, w: Array, status: Array, floats: Array, integers: Array) -> None:
+    def __init__(self, signals: Signals, w: Array, status: Array, floats: Array, integers: Array, iterations: int) -> None:
         k, n = w.shape
         self._signals, self._w, self.status, self._floats, self._integers = signals, w, status, floats, integers
-        self.x, self.z = floats[:, :n], floats[:, n : n + k]
+        self.x, self.z, self.iterations = floats[:, :n], floats[:, n : n + k], iterations
         self._open: dict[int, Exact] = {}
         for index in np.flatnonzero(status == dual.FAILED).tolist():
             self._hand_over(index)
-
-    @property
-    def iterations(self) -> int:
-        """Newton steps and sweeps of the signal that took most."""
-        return int((self._integers[:, STEPS - 4] + self._integers[:, PASSES - 4]).max())
 
     @property
     def doubt(self) -> str:
@@ -141,20 +151,19 @@ class Singles:
     @property
     def note(self) -> str:
         """The notes, each with the number of signals it concerns."""
-        return counted(self.notes, len(self.x))
+        return counted(self.notes, len(self.x)) if self._open else ""
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, v = np.empty(self.z.shape), np.empty(self.x.shape)
-        status = self.status.copy()
-        adjoint_all(self._w, g, status, self._floats, self._integers, h, v)
-        for index in np.flatnonzero(status == dual.FAILED).tolist():
-            found = self._open[index] if index in self._open else self._hand_over(index)
-            h[index], v[index] = found.adjoint(g[index])
+        h, v, solved = np.empty(self.z.shape), np.empty(self.x.shape), np.empty(len(g), np.bool_)
+        if not adjoint_all(self._w, g, self.status, self._floats, self._integers, h, v, solved):
+            for index in np.flatnonzero(~solved).tolist():
+                found = self._open[index] if index in self._open else self._hand_over(index)
+                h[index], v[index] = found.adjoint(g[index])
         return h, v
 
     def gradient(self, g: Array) -> Array:
         h, v = self.adjoint(g)
-        return -(self.z.T @ v + h.T @ self.x)
+        return outer_sum(self.z, v, h, self.x)
 
     def _hand_over(self, index: int) -> Exact:
         found = self._signals.single(index).hand_over(self._w, self.z[index].copy())
