@@ -193,7 +193,7 @@ def _parts_of_signal(problem: AnalysisL1, thetas: list[Array]) -> tuple[Parts, f
 
 
 def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
-    """Of the signals in tiles; what a last tile would have too few of is solved one by one, and counts as search."""
+    """Of the tiles; what they leave open is solved one by one, and counts as search."""
     from methods._exact import floor
     from methods._exact.batch import SEVERAL, Team, Tiled, shared_products
     from methods._exact.singles import Signals
@@ -209,22 +209,22 @@ def _parts_of_batch(problem: AnalysisL1) -> tuple[Parts, float]:
     found = solve()
     if len(found.left_open) >= SEVERAL:
         raise AssertionError("the compiled solver leaves a tile of the table open: its parts cannot be timed")
-    shared, tiles, tiled = found.shared, found.tiles, found.in_tiles
-    ys, gs, (x, z), (h, v) = y[:tiled], found.x - problem.target, (found.x.copy(), found.z.copy()), found.adjoint(found.x)
+    shared, tiles = found.shared, found.tiles
+    gs, (x, z), (h, v) = found.x - problem.target, (found.x.copy(), found.z.copy()), found.adjoint(found.x)
 
     def least() -> object:
-        floor.tile_least(shared, ys, ys @ w.T, gs[:tiled], beta, tiles, x[:tiled], z[:tiled], h[:tiled], v[:tiled])
-        return -(z[:tiled].T @ v[:tiled] + h[:tiled].T @ x[:tiled])
+        floor.tile_least(shared, y, y @ w.T, gs, beta, tiles, x, z, h, v)
+        return -(z.T @ v + h.T @ x)
 
     return {
         "call": (lambda: prepared(w), count),
         "minimise": (solve, count),
         "scan": (lambda: shared_products(w, count), count),
-        "factor": (lambda: floor.tile_factors(shared, tiles), tiled),
-        "verification": (lambda: floor.tile_checks(shared, ys, found.z[:tiled], beta, tiles), tiled),
+        "factor": (lambda: floor.tile_factors(shared, tiles), count),
+        "verification": (lambda: floor.tile_checks(shared, y, found.z, beta, tiles), count),
         "adjoint": (lambda: found.adjoint(gs), count),
         "writing": (lambda: -(z.T @ v + h.T @ x), count),
-        "floor": (least, tiled),
+        "floor": (least, count),
         **{name: (step, count) for name, step in _steps(problem).items()},
     }, float(np.mean((np.abs(found.z) < beta).sum(axis=1)))
 

@@ -129,20 +129,20 @@ class Tiled:
 
     def __init__(self, signals: Signals, shared: Shared, near: Array | None, team: Team) -> None:
         (k, n), count = shared.w.shape, len(signals.y)
-        self.in_tiles = whole = count - (count % LANES if count % LANES < SEVERAL else 0)
-        self._signals, self._team, self.shared, self.tiles = signals, team, shared, tiles(whole, k, n)
+        self._signals, self._team, self.shared, self.tiles = signals, team, shared, tiles(count, k, n)
         self.x, self.z = np.empty((count, n)), np.empty((count, k)) if near is None else near.copy()
         self._solved, self.status = np.zeros(count, np.bool_), np.full(count, FACTORED)
-        self._minimise(signals.y[:whole], signals.beta, near is not None, self.x[:whole], self.z[:whole], self._solved[:whole])
+        self._minimise(near is not None)
         self.left_open, self._rest = np.flatnonzero(~self._solved), None
         if len(self.left_open):
             start = None if near is None else near[self.left_open]
             self._rest = rest = singles.solve(signals.among(self.left_open), shared.w, start)
             self.x[self.left_open], self.z[self.left_open], self.status[self.left_open] = rest.x, rest.z, rest.status
 
-    def _minimise(self, y: Array, beta: float, warm: bool, x: Array, z: Array, solved: Array) -> None:
-        """The signals in tiles; which share one does not depend on the threads, so nor does any bit of the solution."""
+    def _minimise(self, warm: bool) -> None:
+        """Which signals share a tile does not depend on the threads, so nor does any bit of the solution."""
         shared, tiles, team, count = self.shared, self.tiles, self._team, len(self.tiles.form)
+        y, beta, x, z, solved = self._signals.y, self._signals.beta, self.x, self.z, self._solved
         with np.errstate(all="ignore"):  # what overflows is left open
             c = product(y, shared.w.T)
         if team.threads == 1:
@@ -170,8 +170,8 @@ class Tiled:
         return counted(self.notes, len(self.x))
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, v, solved, whole = np.empty(self.z.shape), np.empty(self.x.shape), self._solved.copy(), self.in_tiles
-        given = self.shared, np.ascontiguousarray(g[:whole]), self.tiles, h[:whole], v[:whole], solved[:whole]
+        h, v, solved = np.empty(self.z.shape), np.empty(self.x.shape), self._solved.copy()
+        given = self.shared, np.ascontiguousarray(g), self.tiles, h, v, solved
         self._team.share(lambda first, last: lanes.adjoint(*given, first, last), len(self.tiles.form))
         if self._rest:
             h[self.left_open], v[self.left_open] = self._rest.adjoint(g[self.left_open])

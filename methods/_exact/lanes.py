@@ -16,7 +16,7 @@ from methods._exact.dual import ACCEPTED, TOUCH
 from methods._exact.linear import factor
 from methods._exact.packs import LANES
 from methods._exact.steps import PIVOT, ROUNDING
-from methods._exact.tiles import RELAXATION, columns_of_inverse, descend, multiply, read, row, subtract, write
+from methods._exact.tiles import descend, inverse, multiply, read, row, subtract, write
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -92,10 +92,10 @@ def share(w: Array, gram: Array) -> Shared:
 @compiled
 def invert(shared: Shared) -> None:
     """K, where G is definite and not only close to it."""
-    gram, inverse = shared.system.gram, shared.system.inverse
+    gram = shared.system.gram
     k, u = len(gram), gram.copy()
     if factor(u, np.full(k, k), False, PIVOT):
-        columns_of_inverse(u, inverse)
+        inverse(u, shared.system.inverse)
         shared.has_inverse[0] = True
 
 
@@ -126,13 +126,17 @@ def propose_all(shared: Shared, c: Array, beta: float, warm: bool, z: Array, til
 
 @compiled
 def arrange(shared: Shared, beta: float, z: Array, tiles: Tiles) -> None:
-    """Signals with as many free rows share a tile, since its factor is as large as the most; what each tile factors."""
+    """Signals with as many free rows share a tile, since its factor is as large as the most; what each tile factors.
+
+    K pays where half of the signals are to use it.
+    """
     k, n = shared.w.shape
     free = np.zeros(len(z), np.int64)
     bind(beta, z, free)
     order = np.argsort(free, kind="mergesort")
     tiles.order[: len(z)], tiles.order[len(z) :] = order, order[-1]
-    if not shared.diagonal and k <= n and k - free.max() <= ADVANTAGE * free.max():
+    middle = free[order[len(order) // 2]]
+    if not shared.diagonal and k <= n and k - middle <= ADVANTAGE * middle:
         invert(shared)
     plan(shared, free, tiles)
 
@@ -179,7 +183,7 @@ def propose(shared: Shared, beta: float, warm: bool, work: Work) -> int:
                 right[p], single[p] = work.duals.c[p] * share, z[p] if warm else 0.0
     if shared.diagonal:
         return 1
-    sweeps = descend(shared.scaled, right, beta, single, RELAXATION if warm else 1.0)
+    sweeps = descend(shared.scaled, right, beta, single, warm)
     z[:] = single
     return sweeps
 

@@ -11,7 +11,7 @@ from methods._exact.packs import LANES, clip, differing, load, root, splat, stor
 from problems._compiling import compiled
 from problems.base import Array
 
-SWEEPS = 8  # of coordinate descent, at most, with this relaxation
+SWEEPS, WARM = 16, 8  # of coordinate descent, at most, from nothing and from duals close by, with this relaxation
 STABLE = 2  # of them in a row that bring no row to a bound or away from it are enough
 RELAXATION = 1.6
 
@@ -49,32 +49,35 @@ def subtract(a: Array, b: Array, out: Array) -> None:
 
 
 @compiled
-def descend(gram: Array, right: Array, beta: float, z: Array, first: float) -> int:
+def descend(gram: Array, right: Array, beta: float, z: Array, warm: bool) -> int:
     """Coordinate descent from z on the scaled system until it is stable in every lane; the number of sweeps.
 
-    `first`: the relaxation of the first sweep.
+    From nothing the first sweep is not relaxed. Four slopes are found at once, and then follow each other's rows.
     """
-    k, sweeps, stable = SIZE(len(gram)), 0, 0
-    bound, low, omega = splat(np.float32(beta)), splat(np.float32(-beta)), splat(np.float32(first))
-    for _ in range(SWEEPS):
+    k, sweeps, stable, clipped = SIZE(len(gram)), 0, 0, np.zeros(len(gram), np.uint64)
+    bound, omega = splat(np.float32(beta)), splat(np.float32(RELAXATION if warm else 1.0))
+    for _ in range(WARM if warm else SWEEPS):
         sweeps += 1
         changed = np.uint64(0)
-        for a in range(k):
-            s0, s1, b = load(right, a), splat(np.float32(0.0)), SIZE(0)
-            s2, s3 = s1, s1
-            while b + SIZE(4) <= k:
-                s0 = s0 - splat(gram[a, b]) * load(z, b)
-                s1 = s1 - splat(gram[a, b + SIZE(1)]) * load(z, b + SIZE(1))
-                s2 = s2 - splat(gram[a, b + SIZE(2)]) * load(z, b + SIZE(2))
-                s3 = s3 - splat(gram[a, b + SIZE(3)]) * load(z, b + SIZE(3))
-                b += SIZE(4)
-            while b < k:
-                s0 = s0 - splat(gram[a, b]) * load(z, b)
-                b += SIZE(1)
-            old = load(z, a)
-            new = clip(old + omega * ((s0 + s1) + (s2 + s3)), bound)
-            changed |= differing(new, bound) ^ differing(old, bound) | differing(new, low) ^ differing(old, low)
-            store(z, a, new)
+        for a in range(SIZE(0), k, SIZE(4)):
+            a1, a2, a3 = min(a + SIZE(1), k - SIZE(1)), min(a + SIZE(2), k - SIZE(1)), min(a + SIZE(3), k - SIZE(1))
+            s0, s1, s2, s3 = load(right, a), load(right, a1), load(right, a2), load(right, a3)
+            for b in range(k):
+                v = load(z, b)
+                s0 = s0 - splat(gram[a, b]) * v
+                s1 = s1 - splat(gram[a1, b]) * v
+                s2 = s2 - splat(gram[a2, b]) * v
+                s3 = s3 - splat(gram[a3, b]) * v
+            for i in range(a, min(a + SIZE(4), k)):
+                old = load(z, i)
+                raw = old + omega * s0
+                new = clip(raw, bound)
+                store(z, i, new)
+                now, move = differing(new, raw), new - old
+                changed |= now ^ clipped[i]
+                clipped[i] = now
+                s0, s1, s2 = s1 - splat(gram[a1, i]) * move, s2 - splat(gram[a2, i]) * move, s3 - splat(gram[a3, i]) * move
+                a1, a2 = a2, a3
         omega = splat(np.float32(RELAXATION))
         stable = 0 if changed else stable + 1
         if stable == STABLE:
@@ -150,28 +153,30 @@ def substitute(u: Array, size: int, t: Array) -> None:
 
 
 @compiled
-def columns_of_inverse(u: Array, out: Array) -> None:
-    """out <- (U^T U)^{-1} (k, k), LANES columns at a time."""
+def inverse(u: Array, out: Array) -> None:
+    """out <- (U^T U)^{-1} (k, k), LANES columns at a time from the diagonal down, and their mirror image."""
     k = SIZE(len(u))
     column = np.empty(len(u) * LANES)
-    for first in range(0, len(u), LANES):
+    for first in range(SIZE(0), k, SIZE(LANES)):
+        last = min(first + SIZE(LANES), k)
         column[:] = 0.0
-        for lane in range(min(LANES, len(u) - first)):
-            column[(first + lane) * LANES + lane] = 1.0
-        for i in range(SIZE(first), k):
-            s = load(column, i)
-            for p in range(SIZE(first), i):
-                s = s - splat(u[p, i]) * load(column, p)
-            store(column, i, s / splat(u[i, i]))
-        for done in range(k):
-            j = k - SIZE(1) - done
-            s = load(column, j)
-            for p in range(j + SIZE(1), k):
-                s = s - splat(u[j, p]) * load(column, p)
-            store(column, j, s / splat(u[j, j]))
-        for row in range(len(u)):
-            for lane in range(min(LANES, len(u) - first)):
-                out[row, first + lane] = column[row * LANES + lane]
+        for j in range(first, last):
+            column[j * SIZE(LANES) + j - first] = 1.0
+        for i in range(first, k):
+            s = load(column, i) / splat(u[i, i])
+            store(column, i, s)
+            for j in range(i + SIZE(1), k):
+                store(column, j, load(column, j) - splat(u[i, j]) * s)
+        for done in range(k - first):
+            a = k - SIZE(1) - done
+            s = load(column, a)
+            for b in range(a + SIZE(1), k):
+                s = s - splat(u[a, b]) * load(column, b)
+            store(column, a, s / splat(u[a, a]))
+        for i in range(first, k):
+            for j in range(first, last):
+                out[i, j] = column[i * SIZE(LANES) + j - first]
+                out[j, i] = out[i, j]
 
 
 @compiled
