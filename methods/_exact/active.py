@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from methods._exact.alone import settle_lane
 from methods._exact.packs import LANES
 from methods._exact.tiles import factor, gather, multiply, substitute, subtract
 from problems._compiling import compiled
 from problems.base import Array
 
+FEW = 4  # open lanes up to which each is settled by itself, by at most so many steps
+ALONE, SPARE = 8, 1  # with so many rows more than the largest lane has had
 FREE, BOUND, DIAGONAL = 0, 1, 2  # what is factored: G_FF, K_AA of the bound rows A with K = G^{-1}, or nothing to factor
 
 
@@ -54,22 +57,49 @@ def settle(
 
     The number of steps, at most `steps`, and of rows in the factor u; 0 where there is no room for it.
     """
-    m = 0
+    m, before = 0, np.empty(len(state), np.int8)
     if form == BOUND:
         multiply(system.inverse, duals.c, duals.whole)
     for step in range(steps):
         m = list_rows(state, form, listed)
-        if len(u) < m * (m + 1) // 2 * LANES:
+        if not has_room(u, m):
             return step, 0
+        m += SPARE if has_room(u, m + SPARE) else 0
         gather(system.inverse if form == BOUND else system.gram, listed.rows, listed.counts, m, u)
         factor(u, m)
         if form == BOUND:
             step_on_bound(system, beta, state, m, u, duals, listed)
         else:
             step_on_free(system, beta, state, m, u, duals, listed)
+        before[:] = state
         if not exchange(system, beta, duals, listed, state):
             return step + 1, m
+        if settle_few(system, beta, form, m, before, duals, listed, state, u):
+            return step + 1, m
     return steps, m
+
+
+@compiled
+def has_room(u: Array, m: int) -> bool:
+    return len(u) >= m * (m + 1) // 2 * LANES
+
+
+@compiled
+def settle_few(
+    system: System, beta: float, form: int, m: int, before: Array, duals: Duals, listed: Listed, state: Array, u: Array
+) -> bool:
+    """Settle the lanes whose state has changed one by one, if they are few; whether all are settled."""
+    is_open = np.zeros(LANES, np.bool_)
+    for i in range(len(system.slack)):
+        for lane in range(LANES):
+            p = i * LANES + lane
+            is_open[lane] |= state[p] != before[p]
+    if is_open.sum() > FEW:
+        return False
+    matrix, settled = system.inverse if form == BOUND else system.gram, True
+    for one in np.flatnonzero(is_open):
+        settled &= settle_lane(matrix, form == BOUND, system.slack, beta, ALONE, one, m, duals, listed, state, u)
+    return settled
 
 
 @compiled

@@ -129,7 +129,8 @@ def tile_factors(shared: Shared, tiles: Tiles) -> None:
 
 @compiled
 def tile_factor(shared: Shared, tiles: Tiles, t: int, work: Work) -> None:
-    form, rows, system = tiles.form[t], list_rows(tiles.state[t], tiles.form[t], work.listed), shared.system
+    form, rows, system = tiles.form[t], tiles.size[t], shared.system
+    list_rows(tiles.state[t], form, work.listed)
     if form != DIAGONAL:
         gather(system.inverse if form == BOUND else system.gram, work.listed.rows, work.listed.counts, rows, tiles.u[t])
         factor(tiles.u[t], rows)
