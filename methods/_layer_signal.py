@@ -43,8 +43,10 @@ def solver() -> Callable[[Any, Any, Any], tuple[Any, Slopes] | None]:
         (k, n), at_g, out = w.shape, address(g), torch.empty_like(w)
         if not at_g:
             g = g.resolve_neg().contiguous()
-            at_g = g.data_ptr()
-        if addresses.gradient(w.data_ptr(), at_g, k, n, status, work.data_ptr(), floats, out.data_ptr()):
+            at_g = address(g)
+        if not (at_g and address(w)):
+            raise RuntimeError("AnalysisL1Layer needs W and the cotangent as float64 values, got one whose memory is gone")
+        if addresses.gradient(address(w), at_g, k, n, status, work.data_ptr(), floats, out.data_ptr()):
             return out, None, None
         found = SignalSolver(y.detach().numpy(), beta).hand_over(w.numpy(), work[n : n + k].numpy())
         return torch.from_numpy(found.gradient(g.numpy())), None, None

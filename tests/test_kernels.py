@@ -124,3 +124,22 @@ def test_a_lane_is_settled_by_itself() -> None:
             factor[a, a:] = u[(row(m, a) + np.arange(a, m)) * LANES + lane]
             factor[a, a] = 1.0 / factor[a, a]
         np.testing.assert_allclose((factor.T @ factor)[: len(free), : len(free)], w[free] @ w[free].T, rtol=0, atol=1e-12)
+
+
+def test_scales_that_single_precision_cannot_hold_end_with_finite_duals() -> None:
+    problem = AnalysisL1.draw(n=9, operator="random", seed=1)
+    w, y = np.array(problem.theta), 1e150 * problem.y
+    w[3] *= 1e-160
+    found = SignalSolver(y, problem.beta).solve(w)
+    assert np.isfinite(found.x).all()
+    assert np.isfinite(found.z).all()
+    assert np.abs(found.z).max() <= problem.beta
+
+
+def test_more_free_rows_than_columns_have_no_room_in_a_tile() -> None:
+    problem = AnalysisL1.draw(n=9, operator="random-2n", seed=1, batch=LANES)
+    y = np.array(problem.y)
+    found = BatchSolver(y, 1e3).solve(np.array(problem.theta))
+    assert isinstance(found, Tiled)
+    assert len(found.left_open) == LANES
+    assert np.abs(found.x).max() < 1e-10 * np.abs(y).max()

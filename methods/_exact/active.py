@@ -74,8 +74,9 @@ def settle(
         before[:] = state
         if not exchange(system, beta, duals, listed, state):
             return step + 1, m
-        if settle_few(system, beta, form, m, before, duals, listed, state, u):
-            return step + 1, m
+        more = settle_few(system, beta, form, m, before, duals, listed, state, u)
+        if more:
+            return step + 1 + more, m
     return steps, m
 
 
@@ -87,19 +88,20 @@ def has_room(u: Array, m: int) -> bool:
 @compiled
 def settle_few(
     system: System, beta: float, form: int, m: int, before: Array, duals: Duals, listed: Listed, state: Array, u: Array
-) -> bool:
-    """Settle the lanes whose state has changed one by one, if they are few; whether all are settled."""
+) -> int:
+    """Settle the lanes whose state has changed one by one, if they are few; the most steps, or 0 where one is left open."""
     is_open = np.zeros(LANES, np.bool_)
     for i in range(len(system.slack)):
         for lane in range(LANES):
             p = i * LANES + lane
             is_open[lane] |= state[p] != before[p]
     if is_open.sum() > FEW:
-        return False
-    matrix, settled = system.inverse if form == BOUND else system.gram, True
+        return 0
+    matrix, most, settled = system.inverse if form == BOUND else system.gram, 0, True
     for one in np.flatnonzero(is_open):
-        settled &= settle_lane(matrix, form == BOUND, system.slack, beta, ALONE, one, m, duals, listed, state, u)
-    return settled
+        taken = settle_lane(matrix, form == BOUND, system.slack, beta, ALONE, one, m, duals, listed, state, u)
+        settled, most = settled and taken > 0, max(most, taken)
+    return most if settled else 0
 
 
 @compiled

@@ -44,8 +44,8 @@ def settle_lane(
     listed: Listed,
     state: Array,
     u: Array,
-) -> bool:
-    """Move lane p to the minimiser by at most so many steps; whether it came there, and its factor fits in that of m rows.
+) -> int:
+    """Move lane p to the minimiser; its steps, at most so many, or 0 where it came not there, or not with at most m rows.
 
     `matrix` is K, whose rows at their bounds are factored, or G and the free ones.
     """
@@ -55,14 +55,14 @@ def settle_lane(
     source = duals.whole if bound else duals.c
     for i in range(k):
         one.state[i], one.right[i] = state[i * LANES + p], source[i * LANES + p]
-    for _ in range(steps):
+    for taken in range(steps):
         count = 0
         for i in range(k):
             if (one.state[i] != 0) == bound:
                 one.rows[count] = i
                 count += 1
         if count > m or not step_lane(matrix, bound, beta, count, one):
-            return False
+            return 0
         if not exchange_lane(slack, beta, listed.norms[p], one):
             for i in range(k):
                 state[i * LANES + p], duals.z[i * LANES + p] = one.state[i], one.z[i]
@@ -70,8 +70,8 @@ def settle_lane(
             for a in range(m):
                 listed.rows[a * LANES + p] = one.rows[a] if a < count else 0
             write_factor(one.factor, count, m, p, u)
-            return True
-    return False
+            return taken + 1
+    return 0
 
 
 @compiled

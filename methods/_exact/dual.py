@@ -37,14 +37,14 @@ FAILED, FACTORED, ORTHOGONAL, ZERO = 0, 1, 2, 3
 
 ACCEPTED = 1e-11  # residual of a free row, by share of |w_i| |y|, above which a solution is not accepted
 TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
-CONTRACTION = 1e-12  # of the second sweep against the first, below which the rows are orthogonal
+CONTRACTION = 1e-12  # of the second sweep against the first, or cosine of two rows: below it rows are orthogonal
 STALLED = 1e-12  # residual at which steps with shifted factors have arrived
 SWEEPS = 12  # of coordinate descent at the start, with this relaxation; tuned over twelve operator families
 RELAXATION = 1.4
-START = 4  # sweeps before the products of the rows that are free by then are formed, and of those
-UNSURE = 0.8  # whose slope is at most this share of the last sweep's moves
+START = 4  # sweeps before products of rows are formed: of those that are free by then, and of those
+UNSURE = 0.8  # that are bound with a slope of at most this share of the last sweep's moves
 BETWEEN = 5  # sweeps after a Newton step that met the box
-GLIMPSED = 8  # rows that are looked at to see whether all may be orthogonal
+GLIMPSED = 8  # rows of which the first is held against the others, to see whether all may be orthogonal
 NEWTONS = 12  # projected steps, before the active set takes over
 CLIPS, ROOM = 50, 0.98  # clippings to that share of the box in search of a dual inside it
 WORST, NONE = 0.999, 2.0  # shares of the strongest pull from which on rows are freed: the worst alone, none
@@ -129,7 +129,7 @@ def search(w: Array, y: Array, beta: float, warm: bool, s: Signal, known: Known)
         return dense(w, y, beta, norm, warm, s, known)
     if warm:
         primal(w, y, s)
-        sweep(w, 0, beta, 1.0, s)
+        sweep(w, beta, 1.0, s)
         s.counts[PASSES] += 1
     else:
         s.z[:], s.x[:], s.state[:] = 0.0, y, 0
@@ -159,7 +159,7 @@ def dense(w: Array, y: Array, beta: float, norm: float, warm: bool, s: Signal, k
 
 @compiled
 def seem_orthogonal(w: Array, lengths: Array) -> bool:
-    """Whether the first rows are, to rounding."""
+    """Whether the first row is orthogonal to those that follow, to rounding."""
     for i in range(1, min(len(w), GLIMPSED)):
         if abs(pair_dot(w, 0, i, 0, w.shape[1])) > CONTRACTION * lengths[0] * lengths[i]:
             return False
@@ -176,15 +176,17 @@ def orthogonal(w: Array, y: Array, beta: float, norm: float, s: Signal) -> bool:
         s.state[i] = (z >= beta) - (z <= -beta)
         s.z[i] = beta * s.state[i] if s.state[i] else z
     primal(w, y, s)
-    for _ in range(2):
+    for attempt in range(2):
+        s.counts[STEPS] += 1
         slopes(w, s)
         _, residual = free_rows(norm, s, 0.0)
         if residual <= ROUNDING:
             return verified(beta, norm, s)
-        for a in range(s.counts[M]):
-            i = s.rows[a]
-            s.step[a] = s.inverse[i] * s.r[i]
-        move(w, y, 1.0, s)
+        if attempt == 0:
+            for a in range(s.counts[M]):
+                i = s.rows[a]
+                s.step[a] = s.inverse[i] * s.r[i]
+            move(w, y, 1.0, s)
     return False
 
 
@@ -216,7 +218,7 @@ def descend(w: Array, beta: float, sweeps: int, s: Signal) -> bool:
     """Coordinate descent until a sweep changes no state; whether two sweeps found the solution, the rows being orthogonal."""
     omega, before = 1.0, 0.0
     for count in range(sweeps):
-        changed, largest = sweep(w, 0, beta, omega, s)
+        changed, largest = sweep(w, beta, omega, s)
         s.counts[PASSES] += 1
         if count == 1:
             if largest <= CONTRACTION * before:
@@ -250,7 +252,7 @@ def newton(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
             project(w, beta, s)
             exact = False
             for _sweep in range(BETWEEN):
-                sweep(w, 0, beta, RELAXATION, s)
+                sweep(w, beta, RELAXATION, s)
         else:
             move(w, y, 1.0, s)
             if not exact and residual <= STALLED:
@@ -314,13 +316,13 @@ def dependent(w: Array, y: Array, beta: float, norm: float, s: Signal) -> int:
 
 @compiled
 def verified(beta: float, norm: float, s: Signal) -> bool:
-    """|z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding."""
+    """|z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding; nothing is NaN."""
     z, r, state, lengths = s.z, s.r, s.state, s.lengths
     for i in range(len(z)):
         scale = lengths[i] * norm
         if state[i] == 0:
-            if abs(z[i]) > beta * (1.0 - TOUCH) or abs(r[i]) > ACCEPTED * scale:
+            if not (abs(z[i]) <= beta * (1.0 - TOUCH) and abs(r[i]) <= ACCEPTED * scale):
                 return False
-        elif state[i] * r[i] < TOUCH * scale:
+        elif not state[i] * r[i] >= TOUCH * scale:
             return False
     return True

@@ -243,7 +243,8 @@ def independent(shared: Shared, form: int, m: int, u: Array, listed: Listed) -> 
     right, g = np.ones(LANES, np.bool_), shared.system.inverse if form == BOUND else shared.system.gram
     if form != DIAGONAL:
         for lane in range(LANES):
-            for a in range(listed.counts[lane]):
+            right[lane] = listed.counts[lane] <= m  # more of them had no room
+            for a in range(min(listed.counts[lane], m)):
                 i, scale = listed.rows[a * LANES + lane], u[(row(m, a) + a) * LANES + lane]
                 right[lane] &= scale * scale * PIVOT * g[i, i] < 1.0
     return right

@@ -1,4 +1,4 @@
-"""Packs: LANES numbers side by side in vector registers, one a signal of a tile, for compiled code.
+"""Packs: LANES numbers side by side in vector registers, one a signal of a tile or neighbours of a row, for compiled code.
 
 The element i of an array of packs lies at [i LANES, (i + 1) LANES) of a flat array. Compilers find no vector registers in loops
 over so few lanes; here they are spelled out, in LLVM's vector types, which any processor has in some width.

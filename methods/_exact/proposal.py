@@ -1,6 +1,6 @@
 """Duals of one signal by coordinate descent in single precision, for a dense W: a proposal, of which nothing is taken on trust.
 
-Rows and signal are scaled to unit length, so that nothing overflows: row i of V is w_i / |w_i|, and its dual z_i |w_i| / |y|.
+Rows and signal are scaled to unit length, so that sums do not overflow: row i of V is w_i / |w_i|, its dual z_i |w_i| / |y|.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal
         moves += (z[i] - before[i]) * (z[i] - before[i])
     for i in range(k):
         s.state[i] = (z[i] == bound[i]) - (z[i] == -bound[i])
-        s.z[i] = beta * s.state[i] if s.state[i] else min(max(z[i] * (norm / s.lengths[i]), -beta), beta)
+        s.z[i] = beta * s.state[i] if s.state[i] else min(max(z[i] * norm / s.lengths[i], -beta), beta)
     return math.sqrt(moves / k)
 
 

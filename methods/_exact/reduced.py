@@ -28,7 +28,7 @@ class Known(NamedTuple):
     """Rows of W with G = the products of each with each other; a batch shares those of all rows."""
 
     gram: Array  # G, its first `size` rows and columns
-    turned: Array  # (n, whole eights) these rows as columns
+    turned: Array  # (n, whole eights) these rows as columns; nothing where all rows are known
     rows: Array  # (k), the first `size`
     place: Array  # (k) of a row among these; -1: not one of them
     size: Array  # (1)

@@ -23,14 +23,14 @@ BOUND = 1e-14  # a dual this close to its bound has met it
 
 
 @compiled
-def sweep(w: Array, begin: int, beta: float, omega: float, s: Signal) -> tuple[int, float]:
-    """z_i <- clip(z_i + omega w_i x / |w_i|^2) from row `begin` on; (rows that changed state, largest |w_i| |dz_i|).
+def sweep(w: Array, beta: float, omega: float, s: Signal) -> tuple[int, float]:
+    """z_i <- clip(z_i + omega w_i x / |w_i|^2) for all rows; (rows that changed state, largest |w_i| |dz_i|).
 
     A row that its slope holds at its bound is left alone.
     """
     changed, largest = 0, 0.0
     x, z, state, first, end, lengths, inverse = s.x, s.z, s.state, s.first, s.end, s.lengths, s.inverse
-    for i in range(begin, len(w)):
+    for i in range(len(w)):
         lo, hi = first[i], end[i]
         slope = row_dot(w, i, lo, hi, x)
         if state[i] * slope > 0.0:
