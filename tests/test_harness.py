@@ -234,7 +234,12 @@ def test_the_run_holds_what_a_report_needs(failures: Run) -> None:
 def _start(out: Path) -> subprocess.Popen[bytes]:
     command = [str(Path(sys.executable).with_name("dargmin")), "run", "--no-report", "--out", str(out), "--method", "blorc"]
     command += ["--method", "blorc-paper", "--n", "16", "--seeds", "0:30", "--budget", "0.3"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background would inherit ignored
+    )
 
 
 def _wait_for_rows(out: Path, count: int) -> None:
