@@ -223,4 +223,4 @@ class Joined:
 
     def gradient(self, g: Array) -> Array:
         h, v = self.adjoint(g)
-        return singles.outer_sum(self.z, v, h, self.x)
+        return singles.summed(self.z, v, h, self.x)

@@ -13,6 +13,7 @@ from methods._exact.linear import extents
 from methods._exact.reduced import Known, nothing_known
 from methods._exact.solver import SignalSolver
 from methods._exact.work import FULL, PASSES, STEPS, sizes, views
+from methods._layer import outer_sum
 from problems._compiling import compiled
 from problems.base import Array
 
@@ -93,10 +94,10 @@ def shared_products(w: Array, signals: int) -> Known:
     return NOTHING
 
 
-def outer_sum(z: Array, v: Array, h: Array, x: Array) -> Array:
+def summed(z: Array, v: Array, h: Array, x: Array) -> Array:
     """-(z^T v + h^T x): that of each signal, summed over a batch, shape (k, n)."""
     if len(z) > FEW:
-        return -(z.T @ v + h.T @ x)
+        return outer_sum(z, v, h, x)
     out = np.empty((z.shape[1], x.shape[1]))
     write_all(np.ascontiguousarray(z), v, h, np.ascontiguousarray(x), out)
     return out
@@ -163,7 +164,7 @@ class Singles:
 
     def gradient(self, g: Array) -> Array:
         h, v = self.adjoint(g)
-        return outer_sum(self.z, v, h, self.x)
+        return summed(self.z, v, h, self.x)
 
     def _hand_over(self, index: int) -> Exact:
         found = self._signals.single(index).hand_over(self._w, self.z[index].copy())
