@@ -234,12 +234,11 @@ def test_the_run_holds_what_a_report_needs(failures: Run) -> None:
 def _start(out: Path) -> subprocess.Popen[bytes]:
     command = [str(Path(sys.executable).with_name("dargmin")), "run", "--no-report", "--out", str(out), "--method", "blorc"]
     command += ["--method", "blorc-paper", "--n", "16", "--seeds", "0:30", "--budget", "0.3"]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background would inherit ignored
-    )
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background would pass it on ignored
+    try:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 def _wait_for_rows(out: Path, count: int) -> None:
