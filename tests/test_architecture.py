@@ -30,7 +30,7 @@ HEAVY = {
 
 
 COMPILING = "problems/_compiling.py"
-EXTENSIONS = tuple(f"methods/_exact/{name}.py" for name in ("addresses", "eights", "packs"))  # of numba itself
+EXTENSIONS = tuple(f"methods/_exact/{name}.py" for name in ("addresses", "eights", "packs", "vectors"))  # of numba itself
 COMPILED = ("problems/_cuts.py", "problems/_sweeps.py")
 
 

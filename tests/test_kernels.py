@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from methods._exact import full
+from methods._exact import eights, full
 from methods._exact.active import FREE, Duals, Listed, list_rows, settle_few
 from methods._exact.batch import BatchSolver, Tiled
 from methods._exact.columns import outer, turn
 from methods._exact.dual import FACTORED, ORTHOGONAL
-from methods._exact.packs import LANES, load, totals
-from methods._exact.proposal import RELAXATION, propose
+from methods._exact.packs import LANES, load, store
+from methods._exact.proposal import RELAXATION, STABLE, propose
+from methods._exact.reduced import eight_sum, sweep
 from methods._exact.solver import Compiled, SignalSolver
 from methods._exact.tiles import read, row
+from methods._exact.vectors import clip, spread, totals
 from methods._exact.work import PASSES, sizes, views
 from problems import AnalysisL1
 from problems._compiling import compiled
@@ -45,14 +47,70 @@ def test_rows_are_subtracted_in_blocks_of_their_entries(n: int, m: int) -> None:
 
 
 @compiled
-def sums(a: Array) -> tuple[float, float, float, float]:
-    return totals(load(a, 0), load(a, 1), load(a, 2), load(a, 3))
+def pack_totals(a: Array, out: Array) -> None:
+    s = totals(load(a, 0), load(a, 1), load(a, 2), load(a, 3), load(a, 4), load(a, 5), load(a, 6), load(a, 7))
+    store(out, 0, s)
+    _, _, c, _, _, _, _, h = spread(s)
+    store(out, 1, c)
+    store(out, 2, h)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_totals_of_packs(dtype: type) -> None:
-    a = np.random.default_rng(0).standard_normal((4, LANES)).astype(dtype)
-    np.testing.assert_allclose(sums(a.ravel()), a.sum(axis=1), rtol=0, atol=8 * LANES * np.finfo(dtype).eps)
+def test_totals_of_packs_and_one_of_them_in_every_lane(dtype: type) -> None:
+    a, out = np.random.default_rng(0).standard_normal((8, LANES)).astype(dtype), np.empty((3, LANES), dtype)
+    pack_totals(a.ravel(), out.ravel())
+    np.testing.assert_allclose(out[0, :8], a.sum(axis=1), rtol=0, atol=8 * LANES * np.finfo(dtype).eps)
+    np.testing.assert_array_equal(out[0, 8:], 0.0)
+    np.testing.assert_array_equal(out[1:], np.repeat(out[0, [2, 7]], LANES).reshape(2, LANES))
+
+
+@compiled
+def eight_totals(a: Array, out: Array) -> None:
+    rows = eights.load(a, 0), eights.load(a, 8), eights.load(a, 16), eights.load(a, 24)
+    s = totals(*rows, eights.load(a, 32), eights.load(a, 40), eights.load(a, 48), eights.load(a, 56))
+    eights.store(out, 0, s)
+    eights.store(out, 8, clip(s, eights.splat(1.0)))
+    eights.store(out, 16, spread(s)[5])
+
+
+def test_totals_of_eights_clipped_and_spread() -> None:
+    a, out = np.random.default_rng(0).standard_normal((8, 8)), np.empty((3, 8))
+    eight_totals(a.ravel(), out.ravel())
+    np.testing.assert_allclose(out[0], a.sum(axis=1), rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(out[1], out[0].clip(-1.0, 1.0))
+    np.testing.assert_array_equal(out[2], out[0, 5])
+
+
+@pytest.mark.parametrize("count", [3, 8, 21])
+def test_a_sweep_moves_eight_rows_at_once(count: int) -> None:
+    rng, room, beta = np.random.default_rng(0), (count + 7) // 8 * 8, 0.2
+    v, gram = rng.standard_normal((count, 30)), np.zeros((room, room))
+    gram[:count, :count] = v @ v.T
+    z, r, share = np.zeros((3, room))
+    r[:count], share[:count] = rng.standard_normal(count) * 5, 1.0 / np.diag(gram)[:count]
+    expected, slopes = z.copy(), r.copy()
+    for a in range(0, room, 8):
+        new = np.clip(expected[a : a + 8] + share[a : a + 8] * slopes[a : a + 8], -beta, beta)
+        slopes -= (new - expected[a : a + 8]) @ gram[a : a + 8]
+        expected[a : a + 8] = new
+    assert (np.abs(expected) == beta).any()
+    assert sweep(beta, gram, share, z, r)
+    np.testing.assert_allclose(z, expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(r, slopes, rtol=0, atol=1e-13)
+    assert not sweep(beta, gram, np.zeros(room), z, r)
+
+
+def test_sweeps_over_rows_that_are_almost_the_same_do_not_diverge() -> None:
+    rng = np.random.default_rng(0)
+    v = 1.0 + 0.01 * rng.standard_normal((8, 20))
+    x, z, beta, lengths = rng.standard_normal(20), np.zeros(8), 1e3, []
+    gram, r = v @ v.T, v @ x
+    share = np.array([min(1.2 / gram[a, a], 2.0 / eight_sum(gram, a, 8)) for a in range(8)])
+    for _ in range(20):
+        sweep(beta, gram, share, z, r)
+        lengths.append(np.linalg.norm(x - z @ v))
+    assert (np.diff(lengths) <= 1e-12).all()
+    assert lengths[-1] < np.linalg.norm(x)
 
 
 def solved(problem: AnalysisL1) -> Compiled:
@@ -61,19 +119,22 @@ def solved(problem: AnalysisL1) -> Compiled:
     return found
 
 
-@pytest.mark.parametrize("n", [9, 36])
-def test_a_proposal_is_coordinate_descent_in_single_precision(n: int) -> None:
+@pytest.mark.parametrize("n", [9, 36, 64])
+def test_a_proposal_is_descent_on_eight_rows_at_once_in_single_precision(n: int) -> None:
     problem = AnalysisL1.draw(n=n, operator="random", seed=1)
     w, y, beta = np.array(problem.theta), np.array(problem.y), problem.beta
     floats, integers = sizes(*w.shape)
     signal = views(*w.shape, np.empty(floats), np.zeros(integers, np.int64))
     signal.lengths[:] = np.linalg.norm(w, axis=1)
+    signal.inverse[:] = signal.lengths**-2
     last = propose(w, y, np.linalg.norm(y), beta, 6, signal)
     z = before = np.zeros(n)
+    groups, most = -(-n // 8), STABLE / (1 + np.sqrt(8 / n)) ** 2
     for omega in (1.0, 1.0, *[RELAXATION] * 4)[: signal.counts[PASSES]]:
         before = z.copy()
-        for i, row_of_w in enumerate(w):
-            z[i] = np.clip(z[i] + omega * (row_of_w @ (y - z @ w)) / (row_of_w @ row_of_w), -beta, beta)
+        for group in range(groups):
+            rows = slice(group, None, groups)
+            z[rows] = np.clip(z[rows] + min(omega, most) * (w @ (y - z @ w) * signal.inverse)[rows], -beta, beta)
     np.testing.assert_allclose(signal.z, z, rtol=0, atol=1e-5 * beta)
     np.testing.assert_array_equal(signal.state, np.sign(z) * (np.abs(z) == beta))
     moved = np.sqrt(np.mean((signal.lengths * (z - before)) ** 2)) / np.linalg.norm(y)

@@ -9,9 +9,10 @@ from _exact import relative
 from methods._exact import singles
 from methods._exact.active import BOUND, DIAGONAL, FREE
 from methods._exact.batch import SEVERAL, SMALL, BatchSolver, Joined, Team, Tiled, product, steps
-from methods._exact.packs import LANES, clip, differing, load, root, splat, store
+from methods._exact.packs import LANES, load, splat, store
 from methods._exact.singles import Signals
 from methods._exact.tiles import factor, gather, multiply, read, row, substitute, write
+from methods._exact.vectors import clip, differing, root
 from problems import AnalysisL1
 from problems._compiling import compiled
 from problems.base import Array

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from methods._exact.eights import lane, load, splat, store, totals
+from methods._exact.eights import load, splat, store
 from methods._exact.linear import SIZE
+from methods._exact.vectors import lane, totals
 from problems._compiling import compiled
 from problems.base import Array
 

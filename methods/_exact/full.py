@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from methods._exact.eights import load, splat, store, totals
+from methods._exact.eights import load, splat, store
 from methods._exact.linear import SIZE, row_add
+from methods._exact.vectors import totals
 from problems._compiling import compiled
 from problems.base import Array
 

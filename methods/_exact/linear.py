@@ -74,9 +74,10 @@ def extents(w: Array, first: Array, end: Array, lengths: Array, inverse: Array) 
             hi = n
         while hi > lo and w[i, hi - 1] == 0.0:
             hi -= 1
-        square = pair_dot(w, i, i, lo, hi)
-        first[i], end[i], lengths[i], inverse[i] = lo, hi, math.sqrt(square), 1.0 / square
+        first[i], end[i], lengths[i] = lo, hi, pair_dot(w, i, i, lo, hi)
         full = full and lo == 0 and hi == n
+    for i in range(SIZE(k)):
+        lengths[i], inverse[i] = math.sqrt(lengths[i]), 1.0 / lengths[i]
     return full
 
 

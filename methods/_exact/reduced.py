@@ -5,23 +5,26 @@ A step of coordinate descent then costs one row of G, and a Newton step no produ
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from methods._exact import definite
 from methods._exact.columns import outer, turn
+from methods._exact.definite import padded
 from methods._exact.eights import load, splat, store
 from methods._exact.linear import SIZE, row_add
 from methods._exact.steps import PIVOT, ROUNDING, bind, length_inside, solve_free
+from methods._exact.vectors import clip, differing, spread
 from methods._exact.work import DENSE, PASSES, STEPS, M, Signal
 from problems._compiling import compiled
 from problems.base import Array
 
-SWEEPS = 12  # of coordinate descent before a Newton step, at most, with this relaxation
+SWEEPS = 12  # of coordinate descent before a Newton step, at most
 STABLE = 2  # of them in a row that change no state are enough
-RELAXATION = 1.4
+RELAXATION = 1.2  # of theirs
 NEWTONS = 12  # projected steps, before the caller goes on without G
+EIGHT = SIZE(8)
 
 
 class Known(NamedTuple):
@@ -36,18 +39,20 @@ class Known(NamedTuple):
 
 @compiled
 def nothing_known(k: int, n: int) -> Known:
-    room = definite.padded(k)
+    room = padded(k)
     return Known(np.empty((room, room)), np.empty((n, room)), np.empty(k, np.int64), np.full(k, -1), np.zeros(1, np.int64))
 
 
 @compiled
 def learn(w: Array, norm: float, within: float, s: Signal, known: Known) -> None:
-    """Add the free rows, and bound ones whose slope is at most this share of |w_i| |y|."""
+    """Add the free rows, and bound ones whose slope is at most this share of |w_i| |y|, neighbours in W far from each other."""
     before = count = known.size[0]
-    for i in range(len(w)):
-        if known.place[i] < 0 and s.state[i] * s.r[i] <= within * s.lengths[i] * norm:
-            known.place[i], known.rows[count] = count, i
-            count += 1
+    groups = padded(len(w)) // 8
+    for group in range(groups):
+        for i in range(group, len(w), groups):
+            if known.place[i] < 0 and s.state[i] * s.r[i] <= within * s.lengths[i] * norm:
+                known.place[i], known.rows[count] = count, i
+                count += 1
     if count > before:
         known.size[0] = count
         turn(w, known.rows[:count], before, known.turned)
@@ -57,17 +62,13 @@ def learn(w: Array, norm: float, within: float, s: Signal, known: Known) -> None
 @compiled
 def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
     """Move z to the minimiser over the known rows, from r = W x; whether it was found, with u the factor of its free rows."""
-    count = known.size[0]
-    r, moved = np.empty(count), np.empty(count)
+    count, rows = known.size[0], known.rows
+    r, z, share = np.zeros((3, padded(count)))
+    moved = np.empty_like(r)
     for a in range(count):
-        r[a] = s.r[known.rows[a]]
+        r[a], share[a] = s.r[rows[a]], min(RELAXATION * s.inverse[rows[a]], 2.0 / eight_sum(known.gram, a, count))
     for _ in range(NEWTONS):
-        stable = 0
-        for _sweep in range(SWEEPS):
-            s.counts[PASSES] += 1
-            stable = 0 if sweep(beta, s, known, r) else stable + 1
-            if stable == STABLE:
-                break
+        descend(beta, s, known, share, z, r)
         s.counts[STEPS] += 1
         list_free(norm, s, known, r)
         if s.counts[M] > n or not factorise(s, known):
@@ -85,58 +86,57 @@ def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
 
 
 @compiled
-def sweep(beta: float, s: Signal, known: Known, r: Array) -> int:
-    """z_i <- clip(z_i + omega r_i / |w_i|^2), r <- r - G dz; the number of rows that came to a bound or left it.
+def descend(beta: float, s: Signal, known: Known, share: Array, z: Array, r: Array) -> None:
+    """Sweeps until they change no state; z and r of the known rows side by side."""
+    count, rows, stable = known.size[0], known.rows, 0
+    for a in range(count):
+        z[a] = s.z[rows[a]]
+    for _ in range(SWEEPS):
+        s.counts[PASSES] += 1
+        stable = 0 if sweep(beta, known.gram, share, z, r) else stable + 1
+        if stable == STABLE:
+            break
+    for a in range(count):
+        s.z[rows[a]], s.state[rows[a]] = z[a], (z[a] == beta) - (z[a] == -beta)
 
-    Four rows after each other, then r, so that r is read and written a quarter as often.
+
+@compiled
+def eight_sum(gram: Array, a: int, count: int) -> float:
+    """The sum of |G_ab| over the eight rows that `sweep` takes at once: steps of 2 over that cannot diverge (Gershgorin)."""
+    total, first = 0.0, a // 8 * 8
+    for b in range(SIZE(first), SIZE(min(first + 8, count))):
+        total += abs(gram[a, b])
+    return total
+
+
+@compiled
+def sweep(beta: float, gram: Array, share: Array, z: Array, r: Array) -> bool:
+    """z_i <- clip(z_i + share_i r_i), r <- r - G dz, for eight rows at once; whether a row came to a bound or left it.
+
+    Arrays are filled up to whole eights, with shares of 0.
     """
-    changed, count, rows, gram, z, inverse, state = 0, SIZE(len(r)), known.rows, known.gram, s.z, s.inverse, s.state
-    whole, ld, a = count // SIZE(8) * SIZE(8), SIZE(gram.shape[1]), SIZE(0)
-    while a + SIZE(4) <= count:
-        b, c, d = a + SIZE(1), a + SIZE(2), a + SIZE(3)
-        i0, i1, i2, i3 = SIZE(rows[a]), SIZE(rows[b]), SIZE(rows[c]), SIZE(rows[d])
-        n0 = clipped(z[i0], RELAXATION * inverse[i0], r[a], beta)
-        m0 = n0 - z[i0]
-        n1 = clipped(z[i1], RELAXATION * inverse[i1], r[b] - m0 * gram[a, b], beta)
-        m1 = n1 - z[i1]
-        n2 = clipped(z[i2], RELAXATION * inverse[i2], r[c] - m0 * gram[a, c] - m1 * gram[b, c], beta)
-        m2 = n2 - z[i2]
-        n3 = clipped(z[i3], RELAXATION * inverse[i3], r[d] - m0 * gram[a, d] - m1 * gram[b, d] - m2 * gram[c, d], beta)
-        m3 = n3 - z[i3]
-        if m0 != 0.0 or m1 != 0.0 or m2 != 0.0 or m3 != 0.0:
-            e0, e1, e2, e3 = splat(m0), splat(m1), splat(m2), splat(m3)
-            g0, g1, g2, g3 = a * ld, b * ld, c * ld, d * ld
-            for j in range(SIZE(0), whole, SIZE(8)):
-                fall = e0 * load(gram, g0 + j) + e1 * load(gram, g1 + j) + e2 * load(gram, g2 + j) + e3 * load(gram, g3 + j)
-                store(r, j, load(r, j) - fall)
-            for j in range(whole, count):
-                r[j] -= m0 * gram[a, j] + m1 * gram[b, j] + m2 * gram[c, j] + m3 * gram[d, j]
-            changed += settle(i0, n0, beta, z, state) + settle(i1, n1, beta, z, state)
-            changed += settle(i2, n2, beta, z, state) + settle(i3, n3, beta, z, state)
-        a += SIZE(4)
-    for e in range(a, count):
-        i = SIZE(rows[e])
-        new = clipped(z[i], RELAXATION * inverse[i], r[e], beta)
-        move = new - z[i]
-        if move != 0.0:
-            for j in range(count):
-                r[j] -= move * gram[e, j]
-            changed += settle(i, new, beta, z, state)
-    return changed
-
-
-@compiled
-def clipped(z: float, share: float, slope: float, beta: float) -> float:
-    """z + share * slope, clipped to the box."""
-    return min(max(z + share * slope, -beta), beta)
-
-
-@compiled
-def settle(i: Any, new: float, beta: float, z: Array, state: Array) -> int:
-    """z_i <- new, with its state; 1 where that is a new one."""
-    before, now = state[i], 1 if new == beta else -1 if new == -beta else 0
-    z[i], state[i] = new, now
-    return 1 if now != before else 0
+    ld, changed, high, low = SIZE(gram.shape[1]), np.uint64(0), splat(beta), splat(-beta)
+    for a in range(SIZE(0), SIZE(len(r)), EIGHT):
+        old = load(z, a)
+        new = clip(old + load(share, a) * load(r, a), high)
+        if not differing(old, new):
+            continue
+        store(z, a, new)
+        changed |= differing(new, high) ^ differing(old, high) | differing(new, low) ^ differing(old, low)
+        e0, e1, e2, e3, e4, e5, e6, e7 = spread(new - old)
+        g0 = a * ld
+        g1 = g0 + ld
+        g2 = g1 + ld
+        g3 = g2 + ld
+        g4 = g3 + ld
+        g5 = g4 + ld
+        g6 = g5 + ld
+        g7 = g6 + ld
+        for j in range(SIZE(0), SIZE(len(r)), EIGHT):
+            one = (e0 * load(gram, g0 + j) + e1 * load(gram, g1 + j)) + (e2 * load(gram, g2 + j) + e3 * load(gram, g3 + j))
+            two = (e4 * load(gram, g4 + j) + e5 * load(gram, g5 + j)) + (e6 * load(gram, g6 + j) + e7 * load(gram, g7 + j))
+            store(r, j, load(r, j) - (one + two))
+    return changed != 0
 
 
 @compiled
@@ -161,7 +161,7 @@ def factorise(s: Signal, known: Known) -> bool:
     m, u, gram, place = s.counts[M], s.u, known.gram, s.reach
     for a in range(m):
         place[a] = known.place[s.rows[a]]
-    last, ld = m - 1, SIZE(definite.padded(m))
+    last, ld = m - 1, SIZE(padded(m))
     for a in range(0, m, 4):
         i0, i1 = SIZE(place[a]), SIZE(place[min(a + 1, last)])
         i2, i3 = SIZE(place[min(a + 2, last)]), SIZE(place[min(a + 3, last)])

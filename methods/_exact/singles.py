@@ -9,6 +9,7 @@ import numpy as np
 from methods._bounded import Exact, counted
 from methods._exact import dual
 from methods._exact.adjoint import adjoint, write_all
+from methods._exact.definite import padded
 from methods._exact.linear import extents
 from methods._exact.reduced import Known, nothing_known
 from methods._exact.solver import SignalSolver
@@ -83,14 +84,21 @@ class Signals:
         return Signals(self.y[index], self.beta, self.keeps_rank)
 
 
+def far_apart(k: int) -> Array:
+    """0 .. k - 1 in the order of methods/_exact/reduced.py: neighbours far from each other."""
+    rows = np.arange(padded(k)).reshape(8, -1).T.ravel()
+    return rows[rows < k]
+
+
 def shared_products(w: Array, signals: int) -> Known:
     """The products of all rows where they pay: for a dense W with rows that are not orthogonal, and several signals."""
     k = len(w)
     if signals >= SEVERAL and 2 * np.count_nonzero(w) > w.size:
-        gram = w @ w.T
+        gram, rows = np.zeros((padded(k), padded(k))), far_apart(k)
+        gram[:k, :k] = w[rows] @ w[rows].T
         lengths = np.sqrt(np.diagonal(gram))
         if (np.abs(gram) > ORTHOGONAL * np.outer(lengths, lengths)).sum() > k:
-            return Known(gram, np.empty((0, 0)), np.arange(k), np.arange(k), np.array([k]))
+            return Known(gram, np.empty((0, 0)), rows, np.argsort(rows), np.array([k]))
     return NOTHING
 
 

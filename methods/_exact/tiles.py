@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from methods._exact.linear import SIZE
-from methods._exact.packs import LANES, clip, differing, load, root, splat, store
+from methods._exact.packs import LANES, load, splat, store
+from methods._exact.vectors import clip, differing, root
 from problems._compiling import compiled
 from problems.base import Array
 
