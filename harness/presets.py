@@ -95,6 +95,7 @@ _PEERS = (
 )
 _DENSE = ("tv", "circular-tv", "random", "random-2n", "trained")
 _FEW = (*_EXACT, "cvxpylayers-torch", _FIXED_POINT, "closed-form-torch")
+_FEWER_ZEROS: dict[str, Any] = {"operators": ("random",), "sigma": (0.07,)}  # a third of the rows in place of half
 _BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, _FIXED_POINT, "closed-form-torch", "closed-form-jax")
 # Unrolling 300 iterations of 2-D total variation at 512 x 512 needs more than 8 GiB, so it stands beside the small images.
 _SMALL, _BLORC = ("blorc", "fd-directional", "unrolled-fista-torch"), ("blorc",)
@@ -122,6 +123,9 @@ SPEED = (
     Sweep(operators=_DENSE, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
     Sweep(operators=("identity",), signals=_DCT, n=(256,), seeds=(1, 2), methods=_FEW),
     Sweep(operators=("tv", "random"), n=(256,), seeds=(1, 2), methods=_FEW),
+    Sweep(**_FEWER_ZEROS, seeds=(1, 2, 3), methods=(*_EXACT, *_PEERS)),
+    Sweep(**_FEWER_ZEROS, n=(256,), seeds=(1, 2), methods=_FEW),
+    Sweep(**_FEWER_ZEROS, batch=(100,), methods=_BATCH),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=_BATCH),
     Sweep(operators=("tv", "random", "trained"), batch=(100,), methods=_BATCH),
     Sweep(operators=("identity",), signals=_DCT, batch=(100,), methods=("blorc-warm",), knobs="all"),
