@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from methods import METHODS, Chained, GradientMethod, to_numpy
 from methods._exact import dual, linear
 from methods._exact.batch import BatchSolver
-from methods._exact.solver import HANDED, SignalSolver
+from methods._exact.solver import HANDED, Compiled, SignalSolver
 from methods._exact.work import sizes
 from methods.blorc import Blorc
 from methods.blorc_daqp import BlorcDaqp
@@ -69,6 +70,15 @@ def test_every_entry_returns_the_proven_gradient(method: Blorc, operator: str, b
     gradient = method.prepare(problem)(np.array(problem.theta))
     assert error(problem, to_numpy(gradient.grad)) <= ROUNDING
     np.testing.assert_allclose(to_numpy(gradient.solution), problem.reference().solution, atol=1e-13)  # |y| below 10
+
+
+def test_a_w_that_came_through_a_pipe_is_not_copied() -> None:
+    problem = drawn("random", 9, 1)
+    w = pickle.loads(pickle.dumps(np.array(problem.theta)))
+    assert w.dtype is not np.dtype(np.float64)  # an equal one
+    found = SignalSolver(np.array(problem.y), problem.beta).solve(w)
+    assert isinstance(found, Compiled)
+    assert found.w is w
 
 
 def test_each_way_to_end_is_taken() -> None:

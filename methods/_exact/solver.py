@@ -29,7 +29,7 @@ class SignalSolver:
     def solve(self, w: Array, near: Array | None = None) -> Exact:
         """`near`: the duals (k) of a W close by, to start from."""
         y, shape = self.y, w.shape
-        if type(w) is not ndarray or w.dtype is not FLOAT or not w.flags.carray or shape[1:] != y.shape or not shape[0]:
+        if type(w) is not ndarray or w.dtype != FLOAT or not w.flags.carray or shape[1:] != y.shape or not shape[0]:
             w = np.require(checked(w, y), requirements="W")  # compiled code would have another variant for protected arrays
             shape = w.shape
         work = empty(size(shape))
