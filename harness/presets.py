@@ -95,7 +95,7 @@ _PEERS = (
 )
 _DENSE = ("tv", "circular-tv", "random", "random-2n", "trained")
 _FEW = (*_EXACT, "cvxpylayers-torch", _FIXED_POINT, "closed-form-torch")
-_FEWER_ZEROS: dict[str, Any] = {"operators": ("random",), "sigma": (0.07,)}  # a third of the rows in place of half
+_FEWER_ZEROS: dict[str, Any] = {"operators": ("random",), "sigma": (0.07,)}  # two fifths of the rows in place of half
 _BATCH = (*_EXACT, "blorc-batched-torch", *_CONES, _FIXED_POINT, "closed-form-torch", "closed-form-jax")
 # Unrolling 300 iterations of 2-D total variation at 512 x 512 needs more than 8 GiB, so it stands beside the small images.
 _SMALL, _BLORC = ("blorc", "fd-directional", "unrolled-fista-torch"), ("blorc",)

@@ -241,21 +241,22 @@ def _start(out: Path) -> subprocess.Popen[bytes]:
         signal.signal(signal.SIGINT, inherited)
 
 
-def _wait_for_rows(out: Path, count: int) -> None:
+def _wait_for_a_block(out: Path) -> None:
+    """Its rows and, after them, what it cost."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        path = out / "records.jsonl"
-        if path.is_file() and path.read_bytes().count(b"\n") >= count:
+        path = out / "costs.jsonl"
+        if path.is_file() and b'"block": "time' in path.read_bytes():
             return
         time.sleep(0.1)
-    raise AssertionError("no rows appeared")
+    raise AssertionError("no block was finished")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_ended_run_is_usable_and_resumes(tmp_path: Path, how: signal.Signals) -> None:
     out = tmp_path / "run"
     process = _start(out)
-    _wait_for_rows(out, 2)
+    _wait_for_a_block(out)
     process.send_signal(how)
     code = process.wait(60)
     assert code == (130 if how == signal.SIGINT else -signal.SIGKILL)
@@ -282,7 +283,7 @@ def test_an_ended_run_is_usable_and_resumes(tmp_path: Path, how: signal.Signals)
 def test_no_worker_outlives_a_killed_harness(tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = _start(out)
-    _wait_for_rows(out, 2)
+    _wait_for_a_block(out)
     workers = _children(process.pid)
     assert workers
     process.kill()

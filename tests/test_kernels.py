@@ -12,7 +12,7 @@ from methods._exact.columns import outer, turn
 from methods._exact.dual import FACTORED, ORTHOGONAL
 from methods._exact.packs import LANES, load, store
 from methods._exact.proposal import RELAXATION, STABLE, propose
-from methods._exact.reduced import eight_sum, sweep
+from methods._exact.reduced import share_of, sweep
 from methods._exact.solver import Compiled, SignalSolver
 from methods._exact.tiles import read, row
 from methods._exact.vectors import clip, spread, totals
@@ -84,33 +84,35 @@ def test_totals_of_eights_clipped_and_spread() -> None:
 @pytest.mark.parametrize("count", [3, 8, 21])
 def test_a_sweep_moves_eight_rows_at_once(count: int) -> None:
     rng, room, beta = np.random.default_rng(0), (count + 7) // 8 * 8, 0.2
-    v, gram = rng.standard_normal((count, 30)), np.zeros((room, room))
+    v, gram = rng.standard_normal((count, 30)), np.full((room + 8, room + 8), 3.0)
     gram[:count, :count] = v @ v.T
     z, r, share = np.zeros((3, room))
     r[:count], share[:count] = rng.standard_normal(count) * 5, 1.0 / np.diag(gram)[:count]
+    far, slopes_far = z.copy(), r.copy()
+    assert not sweep(1e9, gram, share, far, slopes_far)  # no row comes to its bound
+    assert far[:count].all() and not far[count:].any()
     expected, slopes = z.copy(), r.copy()
     for a in range(0, room, 8):
         new = np.clip(expected[a : a + 8] + share[a : a + 8] * slopes[a : a + 8], -beta, beta)
-        slopes -= (new - expected[a : a + 8]) @ gram[a : a + 8]
+        slopes -= (new - expected[a : a + 8]) @ gram[a : a + 8, :room]
         expected[a : a + 8] = new
     assert (np.abs(expected) == beta).any()
     assert sweep(beta, gram, share, z, r)
     np.testing.assert_allclose(z, expected, rtol=0, atol=1e-14)
-    np.testing.assert_allclose(r, slopes, rtol=0, atol=1e-13)
-    assert not sweep(beta, gram, np.zeros(room), z, r)
+    np.testing.assert_allclose(r[:count], slopes[:count], rtol=0, atol=1e-13)
 
 
 def test_sweeps_over_rows_that_are_almost_the_same_do_not_diverge() -> None:
     rng = np.random.default_rng(0)
     v = 1.0 + 0.01 * rng.standard_normal((8, 20))
-    x, z, beta, lengths = rng.standard_normal(20), np.zeros(8), 1e3, []
-    gram, r = v @ v.T, v @ x
-    share = np.array([min(1.2 / gram[a, a], 2.0 / eight_sum(gram, a, 8)) for a in range(8)])
+    x, z, beta = rng.standard_normal(20), np.zeros(8), 1e3
+    gram, r, lengths = v @ v.T, v @ x, [np.linalg.norm(x)]
+    share = np.array([share_of(gram, a, 8) for a in range(8)])
     for _ in range(20):
         sweep(beta, gram, share, z, r)
         lengths.append(np.linalg.norm(x - z @ v))
     assert (np.diff(lengths) <= 1e-12).all()
-    assert lengths[-1] < np.linalg.norm(x)
+    assert lengths[-1] < lengths[0]
 
 
 def solved(problem: AnalysisL1) -> Compiled:
@@ -139,6 +141,20 @@ def test_a_proposal_is_descent_on_eight_rows_at_once_in_single_precision(n: int)
     np.testing.assert_array_equal(signal.state, np.sign(z) * (np.abs(z) == beta))
     moved = np.sqrt(np.mean((signal.lengths * (z - before)) ** 2)) / np.linalg.norm(y)
     assert last == pytest.approx(moved, rel=1e-3)
+
+
+@pytest.mark.parametrize("beta", [2.0, 1e3])
+def test_a_proposal_makes_x_no_longer_where_rows_are_coherent(beta: float) -> None:
+    rng = np.random.default_rng(1)
+    w = 1.0 + 0.3 * rng.standard_normal((64, 64))
+    y = np.repeat(rng.standard_normal(8), 8) + 0.1 * rng.standard_normal(64)
+    floats, integers = sizes(*w.shape)
+    signal = views(*w.shape, np.empty(floats), np.zeros(integers, np.int64))
+    signal.lengths[:] = np.linalg.norm(w, axis=1)
+    signal.inverse[:] = signal.lengths**-2
+    propose(w, y, np.linalg.norm(y), beta, 7, signal)
+    assert signal.z.any()
+    assert np.linalg.norm(y - signal.z @ w) < np.linalg.norm(y)
 
 
 def test_orthogonal_rows_need_no_factor() -> None:

@@ -1,4 +1,4 @@
-"""Duals of one signal by coordinate descent in single precision, for a dense W: a proposal, of which nothing is taken on trust.
+"""Duals of one signal by block descent in single precision, for a dense W: a proposal, of which nothing is taken on trust.
 
 Eight rows move at once, each as if it were alone, so that a sweep has an eighth of the steps that wait for each other.
 Rows and signal are scaled to unit length, so that sums do not overflow: row i of V is w_i / |w_i|, its dual z_i |w_i| / |y|.
@@ -18,8 +18,9 @@ from methods._exact.work import PASSES, Signal
 from problems._compiling import compiled
 from problems.base import Array
 
-RELAXATION = 1.4  # from the third sweep on, at most: that times the largest eigenvalue of the products of eight random rows
-STABLE = 2.6  # must not be much more than 2
+RELAXATION = 1.4  # from the third sweep on, 1 before
+STABLE = 2.6  # at most this over the largest eigenvalue of the products of eight random rows; half of it once x has grown
+GROWN = 1.0001  # |x|^2, by rounding
 EIGHT, WIDTH = SIZE(8), SIZE(LANES)
 
 
@@ -32,7 +33,7 @@ def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal
     k, packs, groups = SIZE(len(w)), SIZE(-(-w.shape[1] // LANES)), SIZE(-(-len(w) // 8))
     v, x = np.empty(groups * EIGHT * packs * WIDTH, np.float32), np.zeros(packs * WIDTH, np.float32)
     z, bound = np.zeros(groups * WIDTH, np.float32), np.ones(groups * WIDTH, np.float32)
-    before, stable = np.empty_like(z), STABLE / (1.0 + math.sqrt(8.0 / w.shape[1])) ** 2
+    before, held, stable = np.empty_like(z), np.empty_like(x), STABLE / (1.0 + math.sqrt(8.0 / w.shape[1])) ** 2
     scale_rows(w, s.lengths, s.inverse, v)
     i = SIZE(0)
     for lane in range(EIGHT):
@@ -41,11 +42,15 @@ def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal
             i += SIZE(1)
     for j in range(SIZE(len(y))):
         x[j] = y[j] / norm
+    square = np.dot(x, x)
     for count in range(sweeps):
-        before[:] = z
+        before[:], held[:], last = z, x, square
         sweep(v, bound, np.float32(min(RELAXATION if count > 1 else 1.0, stable)), z, x)
         s.counts[PASSES] += 1
-        if count and not changed(z, before, bound):
+        square = np.dot(x, x)
+        if square > GROWN * last:
+            z[:], x[:], square, stable = before, held, last, 0.5 * stable
+        elif count and not changed(z, before, bound):
             break
     moves = np.float32(0.0)
     for p in range(SIZE(len(z))):

@@ -30,7 +30,7 @@ EIGHT = SIZE(8)
 class Known(NamedTuple):
     """Rows of W with G = the products of each with each other; a batch shares those of all rows."""
 
-    gram: Array  # G, its first `size` rows and columns
+    gram: Array  # G, its first `size` rows and columns; finite up to whole eights
     turned: Array  # (n, whole eights) these rows as columns; nothing where all rows are known
     rows: Array  # (k), the first `size`
     place: Array  # (k) of a row among these; -1: not one of them
@@ -45,7 +45,7 @@ def nothing_known(k: int, n: int) -> Known:
 
 @compiled
 def learn(w: Array, norm: float, within: float, s: Signal, known: Known) -> None:
-    """Add the free rows, and bound ones whose slope is at most this share of |w_i| |y|, neighbours in W far from each other."""
+    """Add the free rows, and bound ones whose slope is at most this share of |w_i| |y|, neighbours in W apart."""
     before = count = known.size[0]
     groups = padded(len(w)) // 8
     for group in range(groups):
@@ -63,10 +63,10 @@ def learn(w: Array, norm: float, within: float, s: Signal, known: Known) -> None
 def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
     """Move z to the minimiser over the known rows, from r = W x; whether it was found, with u the factor of its free rows."""
     count, rows = known.size[0], known.rows
-    r, z, share = np.zeros((3, padded(count)))
-    moved = np.empty_like(r)
+    room = np.zeros((4, padded(count)))
+    r, z, share, moved = room[0], room[1], room[2], room[3]  # unpacked, they would count as strided
     for a in range(count):
-        r[a], share[a] = s.r[rows[a]], min(RELAXATION * s.inverse[rows[a]], 2.0 / eight_sum(known.gram, a, count))
+        r[a], share[a] = s.r[rows[a]], share_of(known.gram, a, count)
     for _ in range(NEWTONS):
         descend(beta, s, known, share, z, r)
         s.counts[STEPS] += 1
@@ -87,7 +87,7 @@ def reduced(n: int, beta: float, norm: float, s: Signal, known: Known) -> bool:
 
 @compiled
 def descend(beta: float, s: Signal, known: Known, share: Array, z: Array, r: Array) -> None:
-    """Sweeps until they change no state; z and r of the known rows side by side."""
+    """Sweeps, until some in a row change no state; z and r of the known rows side by side."""
     count, rows, stable = known.size[0], known.rows, 0
     for a in range(count):
         z[a] = s.z[rows[a]]
@@ -101,12 +101,12 @@ def descend(beta: float, s: Signal, known: Known, share: Array, z: Array, r: Arr
 
 
 @compiled
-def eight_sum(gram: Array, a: int, count: int) -> float:
-    """The sum of |G_ab| over the eight rows that `sweep` takes at once: steps of 2 over that cannot diverge (Gershgorin)."""
+def share_of(gram: Array, a: int, count: int) -> float:
+    """RELAXATION / G_aa, at most 2 / sum |G_ab| over the eight rows of a step, so that |x| cannot grow (Gershgorin)."""
     total, first = 0.0, a // 8 * 8
     for b in range(SIZE(first), SIZE(min(first + 8, count))):
         total += abs(gram[a, b])
-    return total
+    return min(RELAXATION / gram[a, a], 2.0 / total)
 
 
 @compiled

@@ -85,7 +85,7 @@ class Signals:
 
 
 def far_apart(k: int) -> Array:
-    """0 .. k - 1 in the order of methods/_exact/reduced.py: neighbours far from each other."""
+    """0 .. k - 1 in the order of methods/_exact/reduced.py: neighbours apart."""
     rows = np.arange(padded(k)).reshape(8, -1).T.ravel()
     return rows[rows < k]
 
@@ -95,7 +95,8 @@ def shared_products(w: Array, signals: int) -> Known:
     k = len(w)
     if signals >= SEVERAL and 2 * np.count_nonzero(w) > w.size:
         gram, rows = np.zeros((padded(k), padded(k))), far_apart(k)
-        gram[:k, :k] = w[rows] @ w[rows].T
+        apart = w[rows]
+        gram[:k, :k] = apart @ apart.T
         lengths = np.sqrt(np.diagonal(gram))
         if (np.abs(gram) > ORTHOGONAL * np.outer(lengths, lengths)).sum() > k:
             return Known(gram, np.empty((0, 0)), rows, np.argsort(rows), np.array([k]))
