@@ -42,12 +42,12 @@ def propose(w: Array, y: Array, norm: float, beta: float, sweeps: int, s: Signal
             i += SIZE(1)
     for j in range(SIZE(len(y))):
         x[j] = y[j] / norm
-    square = np.dot(x, x)
+    square = squared(x)
     for count in range(sweeps):
         before[:], held[:], last = z, x, square
         sweep(v, bound, np.float32(min(RELAXATION if count > 1 else 1.0, stable)), z, x)
         s.counts[PASSES] += 1
-        square = np.dot(x, x)
+        square = squared(x)
         if square > GROWN * last:
             z[:], x[:], square, stable = before, held, last, 0.5 * stable
         elif count and not changed(z, before, bound):
@@ -118,6 +118,15 @@ def sweep(v: Array, bound: Array, omega: Any, z: Array, x: Array) -> None:
             one = (e0 * load(v, p0 + j) + e1 * load(v, p1 + j)) + (e2 * load(v, p2 + j) + e3 * load(v, p3 + j))
             two = (e4 * load(v, p4 + j) + e5 * load(v, p5 + j)) + (e6 * load(v, p6 + j) + e7 * load(v, p7 + j))
             store(x, j, load(x, j) - (one + two))
+
+
+@compiled
+def squared(x: Array) -> Any:
+    """|x|^2, without the call of BLAS that np.dot would be."""
+    total = np.float32(0.0)
+    for j in range(SIZE(len(x))):
+        total += x[j] * x[j]
+    return total
 
 
 @compiled
