@@ -18,7 +18,7 @@ from methods import METHODS
 from reports import costs
 from reports.select import load
 
-# Seconds on two cores, the last beside other load; default took 127 where instances are drawn once a block.
+# Seconds on two cores, nothing beside them; default took 127 where instances are drawn once a block.
 # scaling is not among them since it goes up to 10^6 unknowns: it was not measured afresh.
 WALLS = {"smoke": 23.0, "default": 196.0, "speed": 327.0}
 
