@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver
+    from methods.blorc.solver import SignalSolver
 
 CITATION = "Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, in rank-2 form"
 FORMULA = "dQ/dW = -(z v' + h x*'), v = P g, h = W0^{+T} g"
@@ -38,7 +38,7 @@ def is_sparse(problem: Problem) -> bool:
 def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
     """W (k, n) -> Exact for the signal or the batch of a problem."""
     from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver
+    from methods.blorc.solver import SignalSolver
 
     assert isinstance(problem, BoxDual)
     y, beta, keeps_rank = np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank
@@ -69,7 +69,7 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
 def _compile(dimensions: int) -> None:
     """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
     from methods._exact.batch import SEVERAL, BatchSolver
-    from methods._exact.solver import Compiled, SignalSolver
+    from methods.blorc.solver import Compiled, SignalSolver
 
     found = SignalSolver(np.ones(2), 1.0).solve(np.eye(2), np.zeros(2))
     if dimensions > 1:
@@ -111,7 +111,7 @@ def split(solve: Callable[[Array], Adjoint], gradient: Callable[[Array, Any], Gr
 
 def split_signal(problem: AnalysisL1) -> Split:
     """The same for one signal and theta = W, loss and slope compiled too: NumPy would take as long as a solve."""
-    from methods._exact.solver import Compiled
+    from methods.blorc.solver import Compiled
 
     gradient, target, scale = gradient_of(problem), np.array(problem.target), float(problem.loss_scale)
 

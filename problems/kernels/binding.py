@@ -29,6 +29,11 @@ class Kernels:
         return ffi
 
     @cached_property
+    def numbers(self) -> Any:
+        """The type of an array of float64, for ffi.from_buffer."""
+        return self.ffi.typeof("double[]")
+
+    @cached_property
     def lib(self) -> Any:
         """Its functions and constants; built first where that was never done on this machine."""
         return self.ffi.dlopen(str(build.library(self.folder, (f"-ffp-contract={'fast' if self.contract else 'off'}",))))

@@ -1,0 +1,156 @@
+/* L L' = W_F W_F' for a list F of rows of W, and solves with it, by blocks of LANES rows.
+
+   Where the rows of a block do not overlap those of an earlier one L stays zero, so that a banded W costs what its band costs. Of a
+   block on the diagonal the inverse is kept, and its transpose: solves are then products. A row that depends on those before it has
+   a zero row and column there, and takes no part; rows of zeros, which fill the last block up, do not either. */
+#ifndef FACTOR_H
+#define FACTOR_H
+
+#include <math.h>
+
+#include "rows.h"
+
+typedef struct {
+    const double *w; /* rows of `length` numbers */
+    long length;
+    const span *covered; /* the columns that each block of rows of W covers */
+    const int64_t *list; /* the rows F of W, in whole blocks, and how many of these there are */
+    long blocks;
+    long rank;       /* how many rows are independent */
+    span *reach;     /* (blocks) the columns of W that a block of F covers */
+    int64_t *start;  /* (blocks) the first block of columns in which L is not zero */
+    double *lower;   /* (blocks LANES)^2: L below the diagonal blocks, and on them the inverses, transposed */
+    double *inverse; /* (blocks, LANES, LANES) the inverses of the diagonal blocks */
+} factor;
+
+static inline rows rows_of(const factor *f, long block) { return listed(f->w, f->length, f->list, block * LANES); }
+
+static inline rows lower_rows(const factor *f, long block) { return rows_from(f->lower, f->blocks * LANES, block * LANES); }
+
+/* sum_b t_b a_b for the LANES rows of a square */
+static inline lanes combined(const double *square, long length, const double *t)
+{
+    lanes even = {0}, odd = {0};
+    for (int b = 0; b < LANES; b += 2) {
+        even += t[b] * load(square + b * length);
+        odd += t[b + 1] * load(square + (b + 1) * length);
+    }
+    return even + odd;
+}
+
+static void find_reach(factor *f)
+{
+    for (long block = 0; block < f->blocks; block++) {
+        f->reach[block] = f->covered[f->list[block * LANES] / LANES];
+        for (int b = 1; b < LANES; b++)
+            f->reach[block] = hull(f->reach[block], f->covered[f->list[block * LANES + b] / LANES]);
+    }
+}
+
+static void find_start(factor *f)
+{
+    for (long block = 0; block < f->blocks; block++) {
+        long start = 0;
+        while (start < block && is_empty(overlap(f->reach[start], f->reach[block])))
+            start++;
+        f->start[block] = start;
+    }
+}
+
+/* Two rows of L in the columns of a block before their own */
+static void eliminate(factor *f, long a, long block, const rows *w, const rows *lower, long start)
+{
+    long length = f->blocks * LANES, column = block * LANES;
+    double *pair[2] = {f->lower + a * length, f->lower + (a + 1) * length};
+    const double *of_w[2] = {f->w + f->list[a] * f->length, f->w + f->list[a + 1] * f->length};
+    lanes sum[2 * LANES] = {{0}};
+    double t[2 * LANES];
+    accumulate(sum, w, 2, of_w, 1.0, overlap(f->reach[block], f->reach[a / LANES]));
+    accumulate(sum, lower, 2, (const double *const *)pair, -1.0, (span){most(start, f->start[block]) * LANES, column});
+    store(t, totals(sum));
+    store(t + LANES, totals(sum + LANES));
+    for (int v = 0; v < 2; v++)
+        store(pair[v] + column, combined(f->lower + column * length + column, length, t + v * LANES));
+}
+
+/* product_b <- the products of the rows of a block with its row b, less those of their rows of L */
+static inline void own_products(const rows *w, span covered, const rows *lower, span before, lanes *product)
+{
+    for (int b = 0; b < LANES; b += 2) {
+        lanes sum[2 * LANES] = {{0}};
+        accumulate(sum, w, 2, w->at + b, 1.0, covered);
+        accumulate(sum, lower, 2, lower->at + b, -1.0, before);
+        product[b] = totals(sum);
+        product[b + 1] = totals(sum + LANES);
+    }
+}
+
+/* M, and M' with rows of `length`, for M = C^{-1}, C C' = the products of a block; how many of its rows are independent of those
+   before, by pivots above `share` of their square. */
+static long invert_block(lanes *product, const double *squares, double share, double *inverse, double *transposed, long length)
+{
+    lanes unit[LANES] = {{0}};
+    long rank = 0;
+    for (int b = 0; b < LANES; b++)
+        unit[b][b] = 1.0;
+    for (int p = 0; p < LANES; p++) {
+        double pivot = product[p][p];
+        int independent = pivot > share * squares[p];
+        double scale = independent ? 1.0 / sqrt(pivot) : 0.0;
+        lanes column = scale * product[p], solved = scale * unit[p];
+        rank += independent;
+        store(inverse + p * LANES, solved);
+        for (int q = p + 1; q < LANES; q++) {
+            product[q] -= column[q] * column;
+            unit[q] -= column[q] * solved;
+        }
+    }
+    for (int p = 0; p < LANES; p++)
+        for (int q = 0; q < LANES; q++)
+            transposed[q * length + p] = inverse[p * LANES + q];
+    return rank;
+}
+
+/* squares: |w_i|^2 of all rows of W; `find_reach` comes first. */
+static void factorise(factor *f, const double *squares, double share)
+{
+    long length = f->blocks * LANES;
+    f->rank = 0;
+    find_start(f);
+    for (long block = 0; block < f->blocks; block++) {
+        long first = block * LANES, start = f->start[block];
+        for (long c = start; c < block; c++) {
+            rows w = rows_of(f, c), lower = lower_rows(f, c);
+            for (long a = first; a < first + LANES; a += 2)
+                eliminate(f, a, c, &w, &lower, start);
+        }
+        rows w = rows_of(f, block), lower = lower_rows(f, block);
+        lanes product[LANES];
+        double own[LANES];
+        own_products(&w, f->reach[block], &lower, (span){start * LANES, first}, product);
+        for (int b = 0; b < LANES; b++)
+            own[b] = squares[f->list[first + b]];
+        f->rank += invert_block(product, own, share, f->inverse + first * LANES, f->lower + first * length + first, length);
+    }
+}
+
+/* r <- (L L')^{-1} r, in whole blocks */
+static void solve(const factor *f, double *r)
+{
+    long length = f->blocks * LANES;
+    double t[LANES];
+    for (long block = 0; block < f->blocks; block++) {
+        long first = block * LANES;
+        rows lower = lower_rows(f, block);
+        store(t, load(r + first) - dots(&lower, r, (span){f->start[block] * LANES, first}));
+        store(r + first, combined(f->lower + first * length + first, length, t));
+    }
+    for (long block = f->blocks - 1; block >= 0; block--) {
+        long first = block * LANES;
+        rows lower = lower_rows(f, block);
+        store(r + first, combined(f->inverse + first * LANES, LANES, r + first));
+        subtract(&lower, r + first, r, (span){f->start[block] * LANES, first});
+    }
+}
+
+#endif

@@ -1,0 +1,34 @@
+/* One signal: x* = y - W'z with z = argmin over |z_i| <= beta of 1/2 |y - W'z|^2, exactly, and the adjoint of W -> x*.
+
+   W is (k, n), row after row; k and n are at least 1. All arrays are float64 and without gaps. `work` is one array of
+   `work_size(k, n)` numbers that the caller brings, and that holds all there is to a solution, W included: x* in its first n, z in the
+   k from `dual_place(n)` on. */
+
+enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
+/* What a solution ends as. FAILED: not verified, or so close to a kink that float64 cannot tell; x and z are where it came to.
+   FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is diagonal.
+   ZERO: x* = 0 for every W close by; z lies strictly inside the box. `solve_signal` finds no ZERO: its caller does. */
+
+long work_size(long k, long n);
+
+long dual_place(long n);
+
+/* w (k, n), y (n), near (k, or a null pointer: none): the duals of a W close by, to start from. Returns the status. */
+long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work);
+
+/* Newton steps and sweeps of the solution in `work` */
+long solve_iterations(long k, long n, double *work);
+
+/* `work` as `solve_signal` left it, from its z (k) and its status alone: one factorisation. Returns the status, or FAILED where
+   the zero rows are dependent. */
+long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work);
+
+/* Of the solution in `work`, for g (n) = dL/dx: h (k) <- W_0^{+T} g, 0 off the zero rows; v (n) <- g - W_0' h. Returns whether
+   W_0 v vanishes to rounding. */
+long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v);
+
+/* out (k, n) <- -(z v' + h x*'), the gradient in W. Returns as `lift_signal`. */
+long signal_gradient(long k, long n, const double *g, long status, double *work, double *out);
+
+/* The same for L = scale / 2 |x* - target|^2, target (n). Returns L, or NaN where the adjoint is not solved. */
+double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out);
