@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -42,7 +41,6 @@ def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolv
 
     assert isinstance(problem, BoxDual)
     y, beta, keeps_rank = np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank
-    _compile(y.ndim)
     return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(read_only(y), beta, keeps_rank, threads)
 
 
@@ -63,25 +61,6 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
     if isinstance(parametrisation, Dense):
         return dense.solve
     return lambda theta: dense.solve(parametrisation.matrix(theta))
-
-
-@cache
-def _compile(dimensions: int) -> None:
-    """Compile, or load from the cache of compiled code, all that a signal or a batch will call."""
-    from methods._exact.batch import SEVERAL, BatchSolver
-    from methods.blorc.solver import Compiled, SignalSolver
-
-    found = SignalSolver(np.ones(2), 1.0).solve(np.eye(2), np.zeros(2))
-    if dimensions > 1:
-        found = BatchSolver(read_only(np.ones((1, 2))), 1.0).solve(np.eye(2), np.zeros((1, 2)))
-        tiled = BatchSolver(read_only(np.ones((SEVERAL, 2))), 0.1).solve(np.eye(2) + 0.5)
-        tiled.gradient(tiled.x)
-    else:
-        fresh = SignalSolver(np.ones(2), 0.5).solve(np.eye(2))
-        assert isinstance(fresh, Compiled)
-        fresh.squared(fresh.x, 1.0)
-    found.gradient(found.x)
-    found.adjoint(found.x)
 
 
 def gradient_of(problem: Problem) -> Callable[[Array, Any], Gradient]:
@@ -110,16 +89,18 @@ def split(solve: Callable[[Array], Adjoint], gradient: Callable[[Array, Any], Gr
 
 
 def split_signal(problem: AnalysisL1) -> Split:
-    """The same for one signal and theta = W, loss and slope compiled too: NumPy would take as long as a solve."""
+    """The same for one signal and theta = W, loss and slope in the kernel too: NumPy would take as long as a solve."""
     from methods.blorc.solver import Compiled
 
     gradient, target, scale = gradient_of(problem), np.array(problem.target), float(problem.loss_scale)
+    solver = dense_solver(problem)
+    pointer = solver.view(solver.numbers, target)
 
     def backward(found: Any) -> Gradient:
         if type(found) is Compiled:
-            value, grad = found.squared(target, scale)
+            value, grad = found.squared(pointer, scale)
             if value == value:
                 return Gradient(value, found.x, grad, True, found.iterations)
         return gradient(found.w, found)
 
-    return Split(dense_solver(problem).solve, backward)
+    return Split(solver.solve, backward)

@@ -15,11 +15,11 @@ static const double ROUNDING = 2e-15; /* residual of a free row, above which a s
 static const double PIVOT = 1e-12;    /* of the factor, by share of the diagonal: below it a row counts as dependent */
 static const double COSINE = 1e-12;   /* of two rows: below it they are orthogonal */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
-static const double RELAXATION = 1.4; /* of coordinate descent, after a first sweep with 1 */
+static const double RELAXATION = 1.4; /* of coordinate descent */
 static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
 enum {
-    SWEEPS = 7,   /* of coordinate descent at the start, and */
-    BETWEEN = 5,  /* after a Newton step that met the box, at most */
+    SWEEPS = 10,  /* of coordinate descent at the start, and */
+    BETWEEN = 8,  /* after a Newton step that met the box, at most */
     NEWTONS = 12, /* projected steps, before steps end at the first bound they meet */
     ROUNDS = 4,   /* such steps a row, at most */
     SHORTER = 5,  /* quarterings of a projected step */
@@ -42,7 +42,7 @@ typedef struct {
     double *square;     /* (k) |w_i|^2 */
     double *inverse;    /* (k) 1 / |w_i|^2 */
     double *step;       /* (k) of the free rows */
-    double *products;   /* (k, LANES) of each row with those of its block */
+    double *pull;       /* (k, LANES) RELAXATION w_i w_j / |w_j|^2 of each row i with those of its block */
     int64_t *state;     /* (k) the sign of a row at its bound, 0 for a free one */
     int64_t *free_rows; /* (k) filled up with the row of zeros */
     int64_t *kept;      /* (2) how many rows are free, in how many blocks */
@@ -55,7 +55,7 @@ static inline double larger(double a, double b) { return a > b ? a : b; }
 
 static inline double smaller(double a, double b) { return a < b ? a : b; }
 
-long dual_place(long n) { return padded(n); }
+long dual_place(long n) { return padded(n) + 1; }
 
 long work_size(long k, long n)
 {
@@ -75,9 +75,9 @@ static signal views(long k, long n, double beta, double *work)
     long rows = padded(k) + LANES, columns = padded(n);
     signal s = {.k = k, .n = n, .blocks = blocks_of(k), .length = columns, .beta = beta};
     s.x = taken(&work, columns);
+    s.iterations = taken(&work, 1);
     s.z = taken(&work, rows);
     s.norm = taken(&work, 1);
-    s.iterations = taken(&work, 1);
     s.kept = (int64_t *)taken(&work, 2);
     s.covered = (span *)taken(&work, 2 * (s.blocks + 1));
     s.written = (span *)taken(&work, 2 * rows);
@@ -93,7 +93,7 @@ static signal views(long k, long n, double beta, double *work)
     s.step = taken(&work, rows);
     s.state = (int64_t *)taken(&work, rows);
     s.free_rows = (int64_t *)taken(&work, rows);
-    s.products = taken(&work, rows * LANES);
+    s.pull = taken(&work, rows * LANES);
     s.f.inverse = taken(&work, rows * LANES);
     s.w = taken(&work, rows * columns);
     s.f.lower = work;
@@ -118,10 +118,13 @@ static double length_of(const double *a, long n)
     return sqrt(square);
 }
 
-static void fill(double *to, const double *from, long count)
+static inline void fill(double *to, const double *from, long count)
 {
-    memcpy(to, from, count * sizeof(double));
-    memset(to + count, 0, (padded(count) - count) * sizeof(double));
+    long j = 0;
+    for (; j + LANES <= count; j += LANES)
+        store(to + j, load(from + j));
+    for (long whole = padded(count); j < whole; j++)
+        to[j] = j < count ? from[j] : 0.0;
 }
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
@@ -155,16 +158,15 @@ static void take_rows(signal *s, const double *w, long block)
 {
     long first = block * LANES, count = most(least(LANES, s->k - first), 0);
     span covered = covered_by(w + first * s->n, count, s->n);
-    long width = least(covered.end, s->n) - covered.first;
+    long width = most(least(covered.end, s->n) - covered.first, 0);
     s->covered[block] = covered;
     for (long b = 0; b < LANES; b++) {
         double *row = s->w + (first + b) * s->length;
         s->written[first + b] = covered;
-        if (is_empty(covered))
-            continue;
-        memset(row + (b < count ? covered.end - LANES : covered.first), 0, (b < count ? LANES : covered.end - covered.first) * sizeof(double));
         if (b < count)
-            memcpy(row + covered.first, w + (first + b) * s->n + covered.first, width * sizeof(double));
+            fill(row + covered.first, w + (first + b) * s->n + covered.first, width);
+        else if (!is_empty(covered))
+            memset(row + covered.first, 0, (covered.end - covered.first) * sizeof(double));
     }
 }
 
@@ -198,12 +200,13 @@ static int measure(signal *s, const double *w, const double *y)
         for (int b = 0; b < LANES; b++) {
             long i = block * LANES + b;
             double square = products[b][b];
-            store(s->products + i * LANES, products[b]);
             s->square[i] = square;
             s->size[i] = sqrt(square);
             s->inverse[i] = i < s->k ? 1.0 / square : 0.0;
             sound = sound && (i >= s->k || (0.0 < square && square < INFINITY));
         }
+        for (int b = 0; b < LANES; b++)
+            store(s->pull + (block * LANES + b) * LANES, RELAXATION * products[b] * load(s->inverse + block * LANES));
     }
     return sound;
 }
@@ -232,9 +235,9 @@ static void find_state(signal *s)
         s->state[i] = (s->z[i] >= s->beta) - (s->z[i] <= -s->beta);
 }
 
-/* z_i <- clip(z_i + omega w_i x / |w_i|^2) and x <- x - dz_i w_i, row after row: the slopes of a block at once, of which each row then
-   takes what those before it have moved. Whether a row came to its bound or left it. */
-static int sweep(signal *s, double omega)
+/* z_i <- clip(z_i + RELAXATION w_i x / |w_i|^2) and x <- x - dz_i w_i, row after row: the slopes of a block at once, of which each row
+   then takes what those before it have moved. Whether a row came to its bound or left it. */
+static int sweep(signal *s)
 {
     double beta = s->beta;
     masks changed = {0};
@@ -243,17 +246,19 @@ static int sweep(signal *s, double omega)
     for (long block = 0; block < s->blocks; block++) {
         long first = block * LANES;
         rows w = block_rows(s, block);
-        double slope[LANES], moved[LANES], *z = s->z + first;
+        double goal[LANES], moved[LANES], *z = s->z + first;
+        const double *pull = s->pull + first * LANES;
         lanes before = load(z);
-        store(slope, dots(&w, s->x, s->covered[block]));
+        store(goal, before + RELAXATION * load(s->inverse + first) * dots(&w, s->x, s->covered[block]));
+#pragma GCC unroll 8
         for (int b = 0; b < LANES; b++) {
-            double new = z[b] + omega * s->inverse[first + b] * slope[b];
-            new = new > beta ? beta : new;
+            double new = goal[b] > beta ? beta : goal[b];
             new = new < -beta ? -beta : new;
             moved[b] = new - z[b];
             z[b] = new;
+#pragma GCC unroll 8
             for (int c = b + 1; c < LANES; c++)
-                slope[c] -= moved[b] * s->products[(first + b) * LANES + c];
+                goal[c] -= moved[b] * pull[b * LANES + c];
         }
         lanes after = load(z);
         changed |= ((after >= beta) ^ (before >= beta)) | ((after <= -beta) ^ (before <= -beta));
@@ -264,11 +269,11 @@ static int sweep(signal *s, double omega)
     return any;
 }
 
-/* Sweeps until one brings no row to its bound or away from it. */
-static void descend(signal *s, int limit, double omega)
+/* Sweeps until one brings no row to its bound or away from it */
+static void descend(signal *s, int limit)
 {
-    for (int count = 0; count < limit && (sweep(s, omega) || !count); count++)
-        omega = RELAXATION;
+    while (limit-- > 0 && sweep(s))
+        ;
 }
 
 /* The free rows as they stand in `state`, in whole blocks */
@@ -405,7 +410,7 @@ static int rows_orthogonal(signal *s)
 {
     for (int a = 0; a < LANES; a++)
         for (int b = 0; b < a; b++)
-            if (fabs(s->products[a * LANES + b]) > COSINE * s->size[a] * s->size[b])
+            if (fabs(s->pull[a * LANES + b]) * s->size[b] > COSINE * s->size[a])
                 return 0;
     double part = 0.0, *share = s->step;
     memset(s->moved, 0, s->length * sizeof(double));
@@ -476,7 +481,7 @@ static long settle(signal *s)
                 bind(s);
         } else {
             project(s);
-            descend(s, BETWEEN, RELAXATION);
+            descend(s, BETWEEN);
             find_state(s);
         }
     }
@@ -497,13 +502,11 @@ long solve_signal(long k, long n, const double *w, const double *y, double beta,
     } else if (rows_orthogonal(&s)) {
         return solve_orthogonal(&s);
     }
-    descend(&s, SWEEPS, 1.0);
+    descend(&s, SWEEPS);
     primal(&s);
     find_state(&s);
     return settle(&s);
 }
-
-long solve_iterations(long k, long n, double *work) { return (long)*views(k, n, 0.0, work).iterations; }
 
 long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work)
 {
@@ -577,7 +580,7 @@ static int lifted(signal *s, long status, double *h, double *v)
 
 static int write_gradient(signal *s, long status, double *out)
 {
-    double *h = s->products, *v = s->y;
+    double *h = s->pull, *v = s->y;
     int is_solved = lifted(s, status, h, v);
     for (long i = 0; i < s->k; i++)
         for (long j = 0; j < s->n; j++)

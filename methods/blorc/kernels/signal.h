@@ -2,7 +2,7 @@
 
    W is (k, n), row after row; k and n are at least 1. All arrays are float64 and without gaps. `work` is one array of
    `work_size(k, n)` numbers that the caller brings, and that holds all there is to a solution, W included: x* in its first n, z in the
-   k from `dual_place(n)` on. */
+   k from `dual_place(n)` on, and just before z how many Newton steps and sweeps were taken. */
 
 enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
 /* What a solution ends as. FAILED: not verified, or so close to a kink that float64 cannot tell; x and z are where it came to.
@@ -15,9 +15,6 @@ long dual_place(long n);
 
 /* w (k, n), y (n), near (k, or a null pointer: none): the duals of a W close by, to start from. Returns the status. */
 long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work);
-
-/* Newton steps and sweeps of the solution in `work` */
-long solve_iterations(long k, long n, double *work);
 
 /* `work` as `solve_signal` left it, from its z (k) and its status alone: one factorisation. Returns the status, or FAILED where
    the zero rows are dependent. */
