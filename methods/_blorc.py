@@ -51,11 +51,11 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
     assert isinstance(problem, BoxDual)
     parametrisation, y, beta = problem.parametrisation, np.array(problem.y), float(problem.beta)
     if isinstance(parametrisation, Filters):
-        from methods._exact import filters
+        from methods.blorc import filters
 
         return lambda theta: filters.solve(parametrisation, theta, y, beta)
     if is_sparse(problem):
-        from methods._exact.sparse import SparseSolver
+        from methods.blorc.sparse import SparseSolver
 
         solver = SparseSolver(y, beta, parametrisation.keeps_rank)
         return lambda theta: solver.solve(cast("csr_array", parametrisation.sparse(theta)))

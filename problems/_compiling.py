@@ -16,7 +16,7 @@ from problems import _cache
 Function = Callable[..., Any]
 
 HERE = Path(__file__).parent
-SOURCES = tuple(HERE / name for name in ("_chain.py", "_compiling.py", "_cuts.py", "_sweeps.py"))  # compiled here
+SOURCES = (HERE / "_compiling.py",)  # compiled here
 
 
 @cache
