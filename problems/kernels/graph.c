@@ -2,7 +2,6 @@
 
 #include "graph.h"
 
-#include <math.h>
 #include <string.h>
 
 enum {
@@ -46,7 +45,7 @@ void graph_relax(int64_t k, const int32_t *tail, const int32_t *head, const doub
     for (int64_t sweep = 0; sweep < sweeps; sweep++)
         for (int64_t e = 0; e < k; e++) {
             double wanted = flow[e] + half * (x[tail[e]] - x[head[e]]);
-            double new = wanted < -bound[e] ? -bound[e] : wanted > bound[e] ? bound[e] : wanted;
+            double below = wanted < bound[e] ? wanted : bound[e], new = below > -bound[e] ? below : -bound[e];
             double moved = new - flow[e];
             flow[e] = new;
             x[tail[e]] -= moved;
@@ -255,8 +254,8 @@ void graph_averages(int64_t n, int64_t count, const double *values, const int64_
     }
     for (int64_t i = 0; i < n; i++) {
         int64_t r = label[i];
-        double before = means[r], total = before + values[i]; /* Neumaier's sum */
-        lost[r] += fabs(before) >= fabs(values[i]) ? (before - total) + values[i] : (values[i] - total) + before;
+        double before = means[r], total = before + values[i], part = total - before; /* Knuth's sum */
+        lost[r] += (before - (total - part)) + (values[i] - part);
         means[r] = total;
         sizes[r]++;
     }

@@ -9,7 +9,11 @@ static int64_t lanes_of(int64_t size) { return (size + LANES - 1) / LANES; }
 
 int64_t sweep_filters_work(int64_t filters, int64_t size) { return (filters + 1) * lanes_of(size) * LANES + filters; }
 
-static double clip(double z, double beta) { return z < -beta ? -beta : z > beta ? beta : z; }
+static double clip(double z, double beta)
+{
+    double below = z < beta ? z : beta;
+    return below > -beta ? below : -beta;
+}
 
 /* <a, b> of `count` lanes. */
 static double dot(int64_t count, const double *a, const double *b)
