@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from problems.kernels import build
 
+ROOT = Path(__file__).parents[2]
 TYPES = {"d": "double[]", "f": "float[]", "b": "int8_t[]", "i": "int32_t[]", "l": "int64_t[]", "q": "int64_t[]"}
 
 
@@ -41,6 +43,11 @@ class Kernels:
     def flags(self) -> tuple[str, ...]:
         return (f"-ffp-contract={'fast' if self.contract else 'off'}",)
 
+    def ready(self) -> Path | None:
+        """The library, built where it was not; None where it cannot be kept, so that every process builds its own."""
+        with build.library(self.folder, self.flags) as path:
+            return path if path == build.library_path(self.folder, self.flags) else None
+
     def call(self, name: str, *arguments: Any) -> Any:
         """A function with arrays for its pointers, C-contiguous and of the declared type, else ValueError or TypeError."""
         from_buffer = self.ffi.from_buffer
@@ -56,3 +63,10 @@ class Kernels:
                 ffi.cdef("\n".join(line for line in header.read_text().splitlines() if not line.startswith("#")))
         with build.library(self.folder, self.flags) as path:
             return ffi, ffi.dlopen(str(path))
+
+
+def every() -> list[Kernels]:
+    """Of all folders `kernels` of the checkout with C files: what their packages call KERNELS."""
+    folders = {path.parent for depth in ("*", "*/*") for path in ROOT.glob(f"{depth}/kernels/*.c")}
+    names = sorted(".".join(folder.relative_to(ROOT).parts) for folder in folders)
+    return [importlib.import_module(name).KERNELS for name in names]

@@ -78,23 +78,14 @@ def library(folder: Path, flags: tuple[str, ...]) -> Iterator[Path]:
 
 
 def build(folder: Path, flags: tuple[str, ...], target: Path) -> None:
-    """Compile the C files of a folder into the library `target`."""
+    """Compile the C files of a folder into the library `target`; a folder for zig's own files goes beside it."""
     sources = [str(path) for path in _files(folder, "*.c")]
-    _run([*compiler()[0], *FLAGS, *flags, f"-I{HERE}", "-o", str(target), *sources, "-lm"], _environment(target.parent))
+    zig = {name: str(target.with_suffix(".zig")) for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
+    _run([*compiler()[0], *FLAGS, *flags, f"-I{HERE}", "-o", str(target), *sources, "-lm"], zig | os.environ)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     return sorted(folder.glob(pattern))
-
-
-def _environment(work: Path) -> dict[str, str]:
-    """zig keeps what it compiles first, and finds no folder for it where there is no home or none that can be written."""
-    root = _cache.folder("zig")
-    with suppress(OSError):
-        if root:
-            root.mkdir(parents=True, exist_ok=True)
-    usable = root is not None and os.access(root, os.W_OK)
-    return {"ZIG_GLOBAL_CACHE_DIR": str(root if usable else work / "zig"), "ZIG_LOCAL_CACHE_DIR": str(work / "zig"), **os.environ}
 
 
 def _store(made: Path, kept: Path) -> bool:
@@ -117,13 +108,11 @@ def _store(made: Path, kept: Path) -> bool:
 def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
     """What a compiler prints; BuildError with the end of it where it fails."""
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
-        said = done.stderr if done.returncode else ""
-    except OSError as error:
-        done, said = None, str(error)
-    if done is None or done.returncode:
-        name = f"CC={os.environ['CC']!r}" if os.environ.get("CC") else f"the C compiler {shlex.join(command[:1])}"
-        raise BuildError(f"{name} does not build the exact solvers: {' '.join(said.split())[-300:] or 'it failed'}; {REMEDY}")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = " ".join(str(getattr(error, "stderr", None) or error).split())
+        name = f"CC={os.environ['CC']!r}" if os.environ.get("CC") else f"the C compiler {command[0]}"
+        raise BuildError(f"{name} does not build the exact solvers: {said[-200:]}; {REMEDY}") from None
     return done.stdout
 
 
