@@ -1,6 +1,6 @@
-/* Chains. With s_0 = 1, s_{i+1} = -(a_i / c_i) s_i and x_i = s_i u_i a row is c_i s_{i+1} (u_{i+1} - u_i): total variation in u with
-   weights on nodes and edges. The dynamic programme finds only the sign pattern. On a segment of zero rows x is a multiple of t, with
-   t_{j+1} = -(a_j / c_j) t_j and t = 1 at its first node, and z, h are running sums: all afresh, with compensation. */
+/* Chains. With s_0 = 1, s_{i+1} = -(a_i / c_i) s_i and x_i = s_i u_i a row is c_i s_{i+1} (u_{i+1} - u_i): total variation in u
+   with weights on nodes and edges. The dynamic programme finds only the sign pattern. On a segment of zero rows x is a multiple
+   of t, with t_{j+1} = -(a_j / c_j) t_j and t = 1 at its first node, and z and h running sums: all afresh, with compensation. */
 
 #include "chain.h"
 
@@ -13,7 +13,7 @@ static const double RANGE = 1e100;    /* of s, beyond which its squares and thei
 
 /* The sums of the dynamic programme cancel by the squared spread of s, so that a wide one is cut into windows that overlap. */
 static const double SPREAD = 1e3;
-enum { WINDOW = 8192, SMALLEST = 64, OVERLAP = 4 }; /* nodes at first and at least; a window looks ahead by one part in OVERLAP */
+enum { WINDOW = 8192, SMALLEST = 64, OVERLAP = 4 }; /* nodes at first, at least; a window looks ahead by one part in OVERLAP */
 
 /* A piecewise linear function: slope u + offset, and its change at a knot. */
 struct piece {
@@ -99,9 +99,9 @@ static double spread(int64_t n, const double *a, const double *c)
     return least > 0.0 ? largest / least : INFINITY;
 }
 
-/* state <- the pattern, in windows where s is wide: each begins behind the last bound row of the one before. That row's z is known and
-   splits the problem. What a window sees too late makes a wrong pattern, which is not verified. Returns 0 where none is found.
-   work: b (n), left (n), and 9 n of the pattern. */
+/* state <- the pattern, in windows of `size` nodes: each begins behind the last bound row of the one before. That row's z is
+   known and splits the problem. What a window sees too late makes a wrong pattern, which is not verified. Returns 0 where none
+   is found. work: b (n), left (n), and 9 n of the pattern. */
 static int find_states(int64_t n, const double *a, const double *c, double beta, const double *y, int8_t *state, int64_t size,
                        double *work)
 {
@@ -208,7 +208,8 @@ static void settle_all(int64_t n, const double *a, const double *c, const double
 }
 
 /* y = x + W^T z to rounding; NaN is none. */
-static int is_stationary(int64_t n, const double *a, const double *c, const double *y, const double *x, const double *z, double scale)
+static int is_stationary(int64_t n, const double *a, const double *c, const double *y, const double *x, const double *z,
+                         double scale)
 {
     for (int64_t j = 0; j < n; j++) {
         double residual = y[j] - x[j];
@@ -253,8 +254,8 @@ static int verified(int64_t n, const double *a, const double *c, double beta, co
     return touching ? CHAIN_TOUCHING : CHAIN_VERIFIED;
 }
 
-int chain_minimise(int64_t batch, int64_t n, const double *a, const double *c, double beta, const double *y, double *x, double *z,
-                   int8_t *state, double *work)
+int chain_minimise(int64_t batch, int64_t n, const double *a, const double *c, double beta, const double *y, double *x,
+                   double *z, int8_t *state, double *work)
 {
     int64_t size = spread(n, a, c) <= SPREAD ? n : WINDOW;
     int worst = CHAIN_VERIFIED;

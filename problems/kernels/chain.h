@@ -13,7 +13,7 @@ enum { CHAIN_PATTERN_WORK = 9, CHAIN_WORK = 11 }; /* doubles a node */
    y        (n)      read
    state    (n - 1)  written  the sign of a_i x*_i + c_i x*_{i+1}
    work     (9 n)    scratch
-   Returns 0 where s (see chain.c) leaves the range in which its squares keep their digits: state is then not written; else 1. */
+   Returns 0, with state not written, where s (see chain.c) leaves the range in which its squares keep their digits; else 1. */
 int chain_pattern(int64_t n, const double *a, const double *c, const double *b, const double *y, int8_t *state, double *work);
 
 /* x* and its dual for every signal of a batch, all b_i = beta, to a few units in the last place whatever n.
@@ -23,11 +23,11 @@ int chain_pattern(int64_t n, const double *a, const double *c, const double *b, 
    z      (batch, n - 1)  written  y = x + W^T z, |z_i| <= beta
    state  (batch, n - 1)  written  the sign of z on bound rows, 0 on free ones
    work   (11 n)          scratch
-   Returns CHAIN_VERIFIED where the optimality conditions hold for every signal, clear of rounding, CHAIN_TOUCHING where for one of
-   them the pattern may change within rounding, CHAIN_FAILED at the first signal that has no verified pattern: those behind
-   it are then not written. */
-int chain_minimise(int64_t batch, int64_t n, const double *a, const double *c, double beta, const double *y, double *x, double *z,
-                   int8_t *state, double *work);
+   Returns CHAIN_VERIFIED where the optimality conditions hold for every signal, clear of rounding, CHAIN_TOUCHING where for
+   one of them the pattern may change within rounding, CHAIN_FAILED at the first signal that has no verified pattern: those
+   behind it are then not written. */
+int chain_minimise(int64_t batch, int64_t n, const double *a, const double *c, double beta, const double *y, double *x,
+                   double *z, int8_t *state, double *work);
 
 /* The adjoint of that solution.
    a, c   (n - 1)         read

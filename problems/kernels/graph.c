@@ -38,8 +38,8 @@ void graph_adjacency(int64_t n, int64_t k, const int32_t *tail, const int32_t *h
     }
 }
 
-void graph_relax(int64_t k, const int32_t *tail, const int32_t *head, const double *bound, double *x, double *flow, int64_t sweeps,
-                 double relaxation)
+void graph_relax(int64_t k, const int32_t *tail, const int32_t *head, const double *bound, double *x, double *flow,
+                 int64_t sweeps, double relaxation)
 {
     double half = 0.5 * relaxation;
     for (int64_t sweep = 0; sweep < sweeps; sweep++)
@@ -62,7 +62,8 @@ static inline int64_t room_from(const struct net *net, int32_t e, int32_t u)
 }
 
 /* Name the region of a root, that the edges inside make, and find the excess of its nodes over its mean. */
-static void name_region(const struct net *net, const struct nodes *nodes, int32_t root, int32_t name, int32_t *label, int32_t *queue)
+static void name_region(const struct net *net, const struct nodes *nodes, int32_t root, int32_t name, int32_t *label,
+                        int32_t *queue)
 {
     int64_t size = 1, total = nodes->levels[root];
     label[root] = name;
@@ -219,9 +220,9 @@ static void cut(struct net *net, struct nodes *nodes, const int32_t *label, int3
     nodes->count = kept;
 }
 
-int64_t graph_divide(int64_t n, int64_t k, const int32_t *first, const int32_t *around, const int32_t *tail, const int32_t *head,
-                     const int64_t *limits, int8_t *inside, int64_t *flow, int64_t *levels, int32_t *label, int64_t *excess,
-                     int32_t *work, int8_t *marks)
+int64_t graph_divide(int64_t n, int64_t k, const int32_t *first, const int32_t *around, const int32_t *tail,
+                     const int32_t *head, const int64_t *limits, int8_t *inside, int64_t *flow, int64_t *levels,
+                     int32_t *label, int64_t *excess, int32_t *work, int8_t *marks)
 {
     struct net net = {first, around, tail, head, limits, inside, flow};
     struct nodes nodes = {n, work, work + n, excess, levels};
@@ -246,7 +247,8 @@ int64_t graph_divide(int64_t n, int64_t k, const int32_t *first, const int32_t *
     return rounds;
 }
 
-void graph_averages(int64_t n, int64_t count, const double *values, const int64_t *label, double *means, double *lost, int64_t *sizes)
+void graph_averages(int64_t n, int64_t count, const double *values, const int64_t *label, double *means, double *lost,
+                    int64_t *sizes)
 {
     for (int64_t r = 0; r < count; r++) {
         means[r] = lost[r] = 0.0;
@@ -263,8 +265,9 @@ void graph_averages(int64_t n, int64_t count, const double *values, const int64_
         means[r] = (means[r] + lost[r]) / sizes[r];
 }
 
-int64_t graph_reached(int64_t n, int64_t count, const int32_t *first, const int32_t *around, const int32_t *tail, const int32_t *head,
-                      const int8_t *room, const int64_t *label, int against, int32_t *queue, int8_t *marks)
+int64_t graph_reached(int64_t n, int64_t count, const int32_t *first, const int32_t *around, const int32_t *tail,
+                      const int32_t *head, const int8_t *room, const int64_t *label, int against, int32_t *queue,
+                      int8_t *marks)
 {
     int8_t *seen = marks, *has_root = marks + n;
     int64_t size = 0;

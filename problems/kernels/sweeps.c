@@ -1,4 +1,4 @@
-/* Sweeps of coordinate descent. A patch is read once for all its filters, and lies in lanes with zeros behind its last entry. */
+/* Sweeps of coordinate descent. A patch is read once for all its filters, in lanes with zeros behind its last entry. */
 
 #include "sweeps.h"
 #include "lanes.h"
@@ -66,8 +66,8 @@ int64_t sweep_filters(int64_t n, int64_t filters, int64_t size, const double *ta
     return changed;
 }
 
-int64_t sweep_rows(int64_t k, const int64_t *start, const int32_t *columns, const double *values, const double *lengths, double beta,
-                   double relaxation, double *x, double *z, int8_t *state)
+int64_t sweep_rows(int64_t k, const int64_t *start, const int32_t *columns, const double *values, const double *lengths,
+                   double beta, double relaxation, double *x, double *z, int8_t *state)
 {
     int64_t changed = 0;
     for (int64_t i = 0; i < k; i++) {

@@ -26,5 +26,5 @@ int64_t sweep_filters(int64_t n, int64_t filters, int64_t size, const double *ta
    z        (k)      updated
    state    (k)      updated  -1 or 1 at a bound, 0 within
    Returns the number of rows whose state changed. */
-int64_t sweep_rows(int64_t k, const int64_t *start, const int32_t *columns, const double *values, const double *lengths, double beta,
-                   double relaxation, double *x, double *z, int8_t *state);
+int64_t sweep_rows(int64_t k, const int64_t *start, const int32_t *columns, const double *values, const double *lengths,
+                   double beta, double relaxation, double *x, double *z, int8_t *state);
