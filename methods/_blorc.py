@@ -12,6 +12,7 @@ from methods._bounded import Adjoint, read_only
 from methods.base import Gradient, Split
 from problems import AnalysisL1, BoxDual, Dense, Filters, Problem
 from problems.base import Array
+from problems.kernels import KERNELS
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,6 +51,8 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
     """theta -> x* and its adjoint: for filter banks matrix-free, else for a dense or a sparse W."""
     assert isinstance(problem, BoxDual)
     parametrisation, y, beta = problem.parametrisation, np.array(problem.y), float(problem.beta)
+    if isinstance(parametrisation, Filters) or is_sparse(problem):
+        KERNELS.load()
     if isinstance(parametrisation, Filters):
         from methods.blorc import filters
 

@@ -7,11 +7,11 @@ rest: the dense route with its tolerances, on sparse algebra. Dependent free row
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from problems.base import Array
+from problems.base import Array, SolveError
 from problems.kernels import KERNELS
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Rows:
     z: Array = field(init=False)
     state: Array = field(init=False)
     iterations: int = 0
+    note: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         k = self.w.shape[0]
@@ -82,8 +83,8 @@ class Rows:
                     self._sweep()
         return False
 
-    def adjoint(self, g: Array) -> tuple[Array, Array] | None:
-        """(h, v): h = W_F^{+T} g on the free rows, v = g - W_F^T h; None where W_F v does not vanish to rounding."""
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        """(h, v): h = W_F^{+T} g on the free rows, v = g - W_F^T h; SolveError where W_F v does not vanish to rounding."""
         lifted, v, norm, transposed = np.zeros(len(self.free)), g, np.linalg.norm(g), self.rows.T.tocsr()
         residual = self.rows @ v
         for _ in range(REFINED):
@@ -93,7 +94,7 @@ class Rows:
             if np.abs(residual / self.lengths[self.free]).max(initial=0.0) <= ROUNDING * norm:
                 break
         if np.abs(residual / self.lengths[self.free]).max(initial=0.0) > ACCEPTED * norm:
-            return None
+            raise SolveError("the adjoint of W -> x* is not solved to rounding: the zero rows are ill-conditioned")
         h = np.zeros(self.w.shape[0])
         h[self.free] = lifted
         return h, v

@@ -78,37 +78,11 @@ class _Chain:
         return h, v
 
 
-@dataclass(frozen=True)
-class _General:
-    """A solution on sparse rows."""
-
-    rows: Rows
-    note: ClassVar[str] = ""
-
-    @property
-    def x(self) -> Array:
-        return self.rows.x
-
-    @property
-    def z(self) -> Array:
-        return self.rows.z
-
-    @property
-    def iterations(self) -> int:
-        return self.rows.iterations
-
-    def adjoint(self, g: Array) -> tuple[Array, Array]:
-        found = self.rows.adjoint(g)
-        if found is None:
-            raise SolveError("the adjoint of W -> x* is not solved to rounding: the zero rows are ill-conditioned")
-        return found
-
-
 def _solved(w: csr_array, y: Array, solver: SparseSolver) -> Adjoint:
     """One signal on sparse rows; what they leave open goes to the dense route where W is small enough to be written out."""
     rows = Rows(w, y, solver.beta)
     if rows.minimise():
-        return _General(rows)
+        return rows
     k, n = w.shape
     if k * n > LARGEST:
         raise SolveError(f"the pattern of W x* is not verified on sparse rows, and ({k}, {n}) is too large for the dense route")

@@ -27,14 +27,19 @@ class Kernels:
     contract: bool
 
     def __getattr__(self, name: str) -> Any:
-        """Called until ffi and lib are there. Threads that come at once all get what the first has made, with no lock that
-        a fork could leave behind locked.
-        """
+        """Called until ffi and lib are there."""
         if name not in ("ffi", "lib"):
             raise AttributeError(name)
-        ffi, lib = self.__dict__.setdefault("_loaded", self._load())
-        self.__dict__.update(ffi=ffi, lib=lib)
+        self.load()
         return self.__dict__[name]
+
+    def load(self) -> None:
+        """Now rather than at first use. Threads that come at once all get what the first has made, with no lock that a fork
+        could leave behind locked.
+        """
+        if "lib" not in self.__dict__:
+            ffi, lib = self.__dict__.setdefault("_made", self._make())
+            self.__dict__.update(ffi=ffi, lib=lib)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Kernels, (self.folder, self.contract)
@@ -54,7 +59,7 @@ class Kernels:
         given = [from_buffer(TYPES[a.dtype.char], a) if isinstance(a, np.ndarray) else a for a in arguments]
         return getattr(self.lib, name)(*given)
 
-    def _load(self) -> tuple[Any, Any]:
+    def _make(self) -> tuple[Any, Any]:
         from cffi import FFI
 
         ffi = FFI()
