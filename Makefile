@@ -5,6 +5,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/installed
+TESTS := .venv/installed-test
 
 .PHONY: bench test lint install pytest-benchmark clean
 
@@ -14,23 +15,29 @@ bench: install  ## the default comparison, to a finished report
 test: install lint  ## all tests
 	$(BIN)/python -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadfile
 
-lint: install
+lint: install $(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-pytest-benchmark: install  ## METHODS x a few sizes; JSON under results/
+pytest-benchmark: install $(TESTS)  ## METHODS x a few sizes; JSON under results/
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json=results/pytest-benchmark.json
 
-install: $(STAMP)  ## the set-up alone
+install: $(STAMP)  ## the set-up alone, with the exact solvers compiled
+	@for name in $$CC cc gcc clang; do command -v $$name >/dev/null && exit; done; $(PIP) --constraint constraints.txt ziglang
+	@$(BIN)/python -m problems.kernels
 
 # torch goes first and by itself, so that no other package's looser range picks another build.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dargmin needs Python 3.11 or newer, got " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) --constraint constraints.txt torch
-	$(PIP) --constraint constraints.txt --editable ".[test,peers]"
+	$(PIP) --constraint constraints.txt --editable ".[peers]"
 	touch $(STAMP)
+
+$(TESTS): $(STAMP)
+	$(PIP) --constraint constraints.txt --editable ".[test,peers]"
+	touch $(TESTS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -235,7 +235,7 @@ def train_operator() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Tell what was found: libraries, cores, memory meter.
+    """Tell what was found: libraries, C compiler, cores, memory meter.
 
     Example: dargmin doctor
     """
@@ -299,17 +299,20 @@ def _claim(folder: Path) -> Path:
 
 
 class _one_line:
-    """Turns what we raise about bad input into one line."""
+    """Turns what we raise about bad input or a missing compiler into one line."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        from problems.kernels import BuildError
         from results import RunError
 
         if isinstance(error, MemoryError):
             raise BadInput(f"memory does not suffice: {error}; give a smaller --n or --batch") from error
-        if isinstance(error, (ValueError, RunError, OSError)) and not isinstance(error, UnicodeError):
+        if isinstance(error, (ValueError, BuildError, RunError, OSError)) and not isinstance(error, UnicodeError):
             raise BadInput(str(error)) from error
 
 

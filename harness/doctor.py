@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +13,7 @@ from rich.table import Table
 from harness import environment, memory
 from harness.catalogue import entries
 from harness.worker import missing
+from problems.kernels import BuildError, build, every
 
 
 def show() -> bool:
@@ -23,12 +27,30 @@ def show() -> bool:
     lacking = {method.label: name for method in entries() if (name := missing(method))}
     for label, name in lacking.items():
         console.print(f"{label}: {name} is not installed; make install sets it up")
+    buildable = _show_kernels(console)
     floor = memory.floor()
     console.print("memory meter: " + (f"works, floor {floor / 1024:.0f} KiB" if floor == floor else "not on this platform"))
     console.print(f"threads: {_thread_report()}")
     console.print(f"chromium (browser tests only): {shutil.which('chromium') or 'absent'}")
     console.print(f"GPU: {environment.gpu() or 'none that torch can use, so no --device cuda'}")
-    return not lacking
+    return buildable and not lacking
+
+
+def _show_kernels(console: Console) -> bool:
+    """Which compiler builds the exact solvers, how long that takes, and where they lie; False where none does."""
+    try:
+        console.print(f"C compiler: {build.compiler()[1]}")
+        for kernels in every():
+            with TemporaryDirectory() as work:
+                start = perf_counter()
+                build.build(kernels.folder, kernels.flags, Path(work, "kernels.so"))
+                seconds = perf_counter() - start
+            where = kernels.ready() or "not kept, for no cache folder can be used"
+            console.print(f"{kernels.folder.parent.name}/kernels: built in {seconds:.1f} s; {where}", soft_wrap=True)
+    except BuildError as error:
+        console.print(str(error), soft_wrap=True)
+        return False
+    return True
 
 
 def _thread_report() -> str:

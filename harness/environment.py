@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DISTRIBUTIONS = (
-    "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "numba",
+    "numpy", "scipy", "torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "cffi",
     "osqp", "proxsuite", "moreau", "torchopt", "jaxopt", "optimistix", "lineax", "equinox", "qpax",
     "array-api-compat", "pandas", "pyarrow", "seaborn", "scikit-image", "scikit-learn", "python-flint",
 )  # fmt: skip
@@ -53,6 +53,16 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def compiler() -> str:
+    """The first line of the version of the C compiler that builds the exact solvers; empty where there is none."""
+    from problems.kernels import BuildError, build
+
+    try:
+        return build.compiler()[1]
+    except BuildError:
+        return ""
+
+
 def cores() -> tuple[int, ...]:
     """The cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -77,6 +87,7 @@ def snapshot(threads: int, device: str = "cpu") -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": processor(),
+        "compiler": compiler(),
         "cores": len(cores()),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": threads,

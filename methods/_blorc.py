@@ -11,6 +11,7 @@ from methods._bounded import Adjoint, read_only
 from methods.base import Gradient, Split
 from problems import AnalysisL1, BoxDual, Dense, Filters, Problem
 from problems.base import Array
+from problems.kernels import KERNELS
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,12 +49,14 @@ def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:
     """theta -> x* and its adjoint: for filter banks matrix-free, else for a dense or a sparse W."""
     assert isinstance(problem, BoxDual)
     parametrisation, y, beta = problem.parametrisation, np.array(problem.y), float(problem.beta)
+    if isinstance(parametrisation, Filters) or is_sparse(problem):
+        KERNELS.load()
     if isinstance(parametrisation, Filters):
-        from methods._exact import filters
+        from methods.blorc import filters
 
         return lambda theta: filters.solve(parametrisation, theta, y, beta)
     if is_sparse(problem):
-        from methods._exact.sparse import SparseSolver
+        from methods.blorc.sparse import SparseSolver
 
         solver = SparseSolver(y, beta, parametrisation.keeps_rank)
         return lambda theta: solver.solve(cast("csr_array", parametrisation.sparse(theta)))

@@ -25,7 +25,7 @@ class BlorcCvxpylayers(GradientMethod):
 
     name: ClassVar[str] = "cvxpylayers-torch-blorc"
     family: ClassVar[str] = "closed form"
-    requires: ClassVar[tuple[str, ...]] = ("cvxpy", "cvxpylayers", "torch", "numba")
+    requires: ClassVar[tuple[str, ...]] = ("cvxpy", "cvxpylayers", "torch", "cffi")
     batching: ClassVar[str] = "loop"
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = _blorc.FORMULA

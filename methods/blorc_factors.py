@@ -26,7 +26,7 @@ class BlorcFactors(GradientMethod):
 
     name: ClassVar[str] = "blorc-factors"
     family: ClassVar[str] = "closed form"
-    requires: ClassVar[tuple[str, ...]] = ("numba",)
+    requires: ClassVar[tuple[str, ...]] = ("cffi",)
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = "dQ/dW = -[z h] [v x*]', kept as factors"
 

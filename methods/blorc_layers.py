@@ -41,7 +41,7 @@ class BlorcLayer(GradientMethod):
 
     @property
     def requires(self) -> tuple[str, ...]:
-        return (self.framework, "numba")
+        return (self.framework, "cffi")
 
     def unsupported(self, problem: Problem) -> str | None:
         return _blorc.unsupported(problem)

@@ -22,7 +22,7 @@ class BlorcWarm(GradientMethod):
     name: ClassVar[str] = "blorc-warm"
     family: ClassVar[str] = "warm start"
     knob: ClassVar[str] = "warm"
-    requires: ClassVar[tuple[str, ...]] = ("numba",)
+    requires: ClassVar[tuple[str, ...]] = ("cffi",)
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = _blorc.FORMULA
 

@@ -25,7 +25,7 @@ class LapackLimit(GradientMethod):
 
     name: ClassVar[str] = "lapack-limit"
     family: ClassVar[str] = "limit"
-    requires: ClassVar[tuple[str, ...]] = ("numba",)
+    requires: ClassVar[tuple[str, ...]] = ("cffi",)
     batching: ClassVar[str] = "loop"
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = "G = W0 W0' = L L'; G [z0, -h0] = W0 [q, target]; z target'"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from problems.base import Array, SolveError
+from problems.kernels import KERNELS
 from problems.parametrisations import Filters
 
 if TYPE_CHECKING:
@@ -39,14 +40,12 @@ class Pattern:
 
 def solve(filters: Filters, theta: Array, y: Array, beta: float) -> Pattern:
     """A pattern with its linear system solved and its signs and bounds checked; SolveError where none is found."""
-    from problems._sweeps import sweep
-
     taps, patches = np.array(theta.reshape(len(theta), -1)), filters.patches(theta)
     x, z = np.array(y), np.zeros((len(y), len(taps)))
     if not (np.isfinite(taps).all() and np.isfinite(y).all()):
         raise SolveError("a filter bank needs finite taps and signals")
     for _ in range(SWEEPS):
-        if not sweep(taps, patches, beta, RELAXATION, x, z):
+        if not _sweep(taps, patches, beta, x, z):
             break
     for step in range(STEPS):
         slopes = filters.apply(theta, x)
@@ -64,8 +63,14 @@ def solve(filters: Filters, theta: Array, y: Array, beta: float) -> Pattern:
         if inside or x_new @ x_new < x @ x:
             x, z = x_new, new.reshape(z.shape)
         for _ in range(BETWEEN):
-            sweep(taps, patches, beta, RELAXATION, x, z)
+            _sweep(taps, patches, beta, x, z)
     raise SolveError(OPEN)
+
+
+def _sweep(taps: Array, patches: Array, beta: float, x: Array, z: Array) -> int:
+    """One pass over all duals z (n, filters), x = y - K^T z kept (n); how many came to a bound or left one."""
+    work = np.empty(KERNELS.lib.sweep_filters_work(*taps.shape))
+    return int(KERNELS.call("sweep_filters", len(z), *taps.shape, taps, patches, beta, RELAXATION, x, z, work))
 
 
 def normal(rows: csr_array, right: Array, tolerance: float, limit: int = 5000) -> Array:

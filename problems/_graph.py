@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from problems.base import Array, SolveError
+from problems.kernels import KERNELS
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,9 +37,9 @@ class Graph:
     @cached_property
     def around(self) -> tuple[Array, Array]:
         """(first, edges): the edges at node i are edges[first[i]:first[i+1]]."""
-        from problems import _cuts
-
-        return _cuts.adjacency(self.n, self.tail, self.head)
+        first, edges = np.empty(self.n + 1, np.int32), np.empty(2 * len(self.tail), np.int32)
+        KERNELS.call("graph_adjacency", self.n, len(self.tail), self.tail, self.head, first, edges)
+        return first, edges
 
     @classmethod
     def of(cls, w: csr_array) -> Graph | None:
@@ -80,22 +81,27 @@ def parts(graph: Graph, y: Array, bound: Array) -> Parts:
     Relaxation of the dual comes first, so that the cuts have little left to move. SolveError where y or b is not finite.
     Source: Hochbaum (2001) and Chambolle and Darbon (2009) for the cuts, Goldberg and Tarjan (1988) for the flow.
     """
-    from problems import _cuts
-
     if not (np.isfinite(y).all() and np.isfinite(bound).all()):
         raise SolveError("a flow on a graph needs finite y and bounds")
     x, flow = np.array(y), np.zeros(len(bound))
-    _cuts.relax(graph.tail, graph.head, bound, x, flow, SWEEPS, RELAXATION)
+    KERNELS.call("graph_relax", len(bound), graph.tail, graph.head, bound, x, flow, SWEEPS, RELAXATION)
     largest = max(float(np.abs(x).max()), float(np.abs(y).max())) * graph.n
     unit = 2.0 ** (math.ceil(math.log2(largest)) - ROOM) if largest else 1.0
     most = 2.0**ROOM
     limits = np.floor(np.minimum(bound / unit, most)).astype(np.int64)
     moved = np.clip(np.rint(np.clip(flow / unit, -most, most)).astype(np.int64), -limits, limits)
     levels, label = np.rint(y / unit).astype(np.int64), np.empty(graph.n, np.int32)
-    inside = np.ones(len(bound), np.bool_)
-    cuts = _cuts.divide(_cuts.Net(*graph.around, graph.tail, graph.head, limits, inside, moved), levels, label)
+    cuts = _divide(graph, limits, moved, levels, label)
     names, numbered = np.unique(label, return_inverse=True)
     found = Parts(numbered, np.clip(moved * unit, -bound, bound), len(names), cuts)
     between = found.between(graph)
     found.flow[between] = (np.sign(moved) * bound)[between]
     return found
+
+
+def _divide(graph: Graph, limits: Array, flow: Array, levels: Array, label: Array) -> int:
+    """label <- the flat region of every node, levels and flow <- the levels it has and what makes them; returns the rounds."""
+    n, k = graph.n, len(flow)
+    edges = (*graph.around, graph.tail, graph.head, limits, np.ones(k, np.int8), flow)
+    work = np.empty(n, np.int64), np.empty(5 * n, np.int32), np.empty(2 * n, np.int8)
+    return int(KERNELS.call("graph_divide", n, k, *edges, levels, label, *work))

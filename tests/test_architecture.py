@@ -24,14 +24,12 @@ ALLOWED = {
 }
 TABLES = {"pandas": ("results", "reports"), "seaborn": ("reports",), "matplotlib": ("reports",)}
 HEAVY = {
-    *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "numba"),
+    *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "cffi"),
     *("optimistix", "lineax", "jaxopt", "proxsuite", "osqp", "qpax", "torchopt", "moreau", "distributed"),
 }
 
 
-COMPILING = "problems/_compiling.py"
-EXTENSIONS = tuple(f"methods/_exact/{name}.py" for name in ("addresses", "eights", "packs", "vectors"))  # of numba itself
-COMPILED = ("problems/_cuts.py", "problems/_sweeps.py")
+BINDING = "problems/kernels/binding.py"  # where alone C is bound
 
 
 @dataclass(frozen=True)
@@ -87,27 +85,24 @@ def _reason(path: str, entry: Import) -> str:
         return f"{package} must not import {entry.top}"
     if entry.top in TABLES and package not in TABLES[entry.top]:
         return f"only {' and '.join(TABLES[entry.top])} may import {entry.top}"
-    if entry.eager and _heavy(path, entry):
+    if entry.eager and entry.top in HEAVY:
         return "imported at module level"
+    if entry.top == "cffi" and path != BINDING:
+        return f"only {BINDING} may import cffi"
     if entry.top == "tests" or entry.top.startswith("test_"):
         return "nothing imports tests"
     return "one method file imports another" if _crosses_methods(path, entry) else ""
 
 
-def _heavy(path: str, entry: Import) -> bool:
-    """A framework, or what is compiled by numba, which one module loads, and three that extend it."""
-    if entry.top in HEAVY:
-        return not (path in (COMPILING, *EXTENSIONS) and entry.top == "numba")
-    inside = path.startswith("methods/_exact/") or path in COMPILED
-    compiled = ("methods._exact", *(module.removesuffix(".py").replace("/", ".") for module in (COMPILING, *COMPILED)))
-    return not inside and entry.name.startswith(compiled)
-
-
 def _crosses_methods(path: str, entry: Import) -> bool:
-    """Method files share underscore modules and base.py only; __init__.py, which lists them, imports them all."""
+    """Method files share underscore modules, base.py and what lies beside the strategy in methods/blorc; __init__.py, which
+    lists them, imports them all.
+    """
     parts = entry.name.split(".")
     if entry.top != "methods" or not path.startswith("methods/") or path.endswith("__init__.py"):
         return False
+    if parts[1:2] == ["blorc"] and len(parts) > 2:
+        return parts[2] in ("Blorc", "method")
     module = next((part for part in parts[1:] if part != "bilevel"), "")
     own = Path(path).stem
     return not (module.startswith("_") or module in ("base", own))
@@ -119,7 +114,7 @@ def sources() -> list[Path]:
 
 def test_the_walk_sees_the_whole_source() -> None:
     found = {path.relative_to(ROOT).as_posix() for path in sources()}
-    assert {"problems/algorithms/admm.py", "methods/blorc.py", "harness/cli.py", "results/store.py"} <= found
+    assert {"problems/algorithms/admm.py", "methods/blorc/method.py", "harness/cli.py", "results/store.py"} <= found
     assert {path.split("/")[0] for path in found} == set(OURS)
 
 
@@ -145,11 +140,9 @@ BROKEN = [
     ("methods/x.py", "from methods import blorc", "one method file imports another"),
     ("methods/x.py", "def f():\n    from .blorc import Blorc", "one method file imports another"),
     ("methods/x.py", "import methods.blorc", "one method file imports another"),
-    ("methods/x.py", "import numba", "imported at module level"),
-    ("methods/x.py", "from methods._exact.solver import SignalSolver", "imported at module level"),
-    ("methods/_exact/x.py", "import numba", "imported at module level"),
-    ("methods/x.py", "from problems._compiling import compiled", "imported at module level"),
-    ("problems/x.py", "from problems import _cuts", "imported at module level"),
+    ("methods/x.py", "from methods.blorc.method import Blorc", "one method file imports another"),
+    ("problems/kernels/binding.py", "from cffi import FFI", "imported at module level"),
+    ("methods/blorc/x.py", "def f():\n    from cffi import FFI", "only problems/kernels/binding.py may import cffi"),
     ("methods/bilevel/x.py", "from methods.bilevel.maid import Maid", "one method file imports another"),
     ("harness/x.py", "def f():\n    import pandas as pd", "only results and reports may import pandas"),
     ("methods/x.py", "import pandas.api", "only results and reports may import pandas"),
@@ -183,6 +176,8 @@ KEPT = [
     ("reports/x.py", "import pandas as pd\nimport seaborn as sns\nfrom results import Run"),
     ("results/x.py", "import pandas as pd\nfrom results.record import Measured"),
     ("problems/algorithms/x.py", "from .base import Algorithm\nfrom ..base import Array"),
+    ("problems/kernels/binding.py", "def f():\n    from cffi import FFI"),
+    ("methods/blorc/x.py", "from methods.blorc import graph\nfrom problems.kernels import KERNELS"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -244,3 +245,4 @@ def test_doctor_finds_the_libraries() -> None:
     done = dargmin("doctor")
     assert done.returncode == 0, done.stdout
     assert "cvxpylayers" in done.stdout
+    assert re.search(r"C compiler: .*\n(\w+/kernels: built in \d+\.\d s; \S+/kernels/\w+-[0-9a-f]{16}\.so\n)+", done.stdout)

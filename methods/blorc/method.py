@@ -24,7 +24,7 @@ class Blorc(GradientMethod):
 
     name: ClassVar[str] = "blorc"
     family: ClassVar[str] = "closed form"
-    requires: ClassVar[tuple[str, ...]] = ("numba",)
+    requires: ClassVar[tuple[str, ...]] = ("cffi",)
     citation: ClassVar[str] = _blorc.CITATION
     formula: ClassVar[str] = _blorc.FORMULA
 

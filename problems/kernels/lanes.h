@@ -34,4 +34,15 @@ static inline lanes clipped(lanes a, lanes bound)
     return chosen(a > bound, bound, a);
 }
 
+/* The sum of all lanes, halves on halves. */
+static inline double total(lanes a)
+{
+    double part[LANES];
+    store(part, a);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            part[l] += part[l + half];
+    return part[0];
+}
+
 #endif

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from methods._bounded import Adjoint, Stack
-from methods._exact.solver import SignalSolver
+from methods.blorc.solver import SignalSolver
 from problems import _filter_dual
 from problems._box_dual import DEPENDENT, TOUCH, TOUCHING
 from problems._filter_dual import Pattern

@@ -12,49 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from problems._box_dual import TOUCHING
-from problems._compiling import compiled, compiled_as_written
-from problems._graph import Graph, parts
+from problems._graph import Graph, Parts, parts
 from problems.base import Array, SolveError
+from problems.kernels import KERNELS
 
 TOUCH = 1e-11  # a flow this close to its bound, or regions whose levels are, by share of max |y|: perhaps a kink
 ACCEPTED = 1e-9  # how far from the level of its region the flow may leave a node: the integers behind it have 61 - log2(n) bits
-
-
-@compiled_as_written
-def averages(values: Array, label: Array, count: int) -> Array:
-    """The mean of the values of every region, (count,); sums by Neumaier's compensation."""
-    total, lost, size = np.zeros(count), np.zeros(count), np.zeros(count, np.int64)
-    for i in range(len(values)):
-        r = label[i]
-        high = total[r] + values[i]
-        lost[r] += (total[r] - high) + values[i] if abs(total[r]) >= abs(values[i]) else (values[i] - high) + total[r]
-        total[r] = high
-        size[r] += 1
-    return (total + lost) / size
-
-
-@compiled
-def reached(first: Array, edges: Array, tail: Array, head: Array, room: Array, label: Array, count: int, against: bool) -> int:
-    """How many nodes can be reached from one root in every region along edges (k, 2) that have room from or to their tail."""
-    n = len(label)
-    seen, known, queue = np.zeros(n, np.bool_), np.zeros(count, np.bool_), np.empty(n, np.int32)
-    done, size = 0, 0
-    for i in range(n):
-        if not known[label[i]]:
-            known[label[i]] = seen[i] = True
-            queue[size] = i
-            size += 1
-    while done < size:
-        u = queue[done]
-        done += 1
-        for e in edges[first[u] : first[u + 1]]:
-            v = tail[e] + head[e] - u
-            way = 0 if (tail[e] == u) != against else 1
-            if not seen[v] and label[v] == label[u] and room[e, way]:
-                seen[v] = True
-                queue[size] = v
-                size += 1
-    return size
 
 
 @dataclass(frozen=True)
@@ -74,7 +37,7 @@ class GraphSolution:
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         """(0, v): v = P g, the mean of g over every region."""
-        return np.zeros(len(self.z)), averages(np.ascontiguousarray(g), self.label, self.count)[self.label]
+        return np.zeros(len(self.z)), _averages(np.ascontiguousarray(g), self.label, self.count)[self.label]
 
 
 def solve(graph: Graph, y: Array, beta: float) -> GraphSolution:
@@ -82,13 +45,26 @@ def solve(graph: Graph, y: Array, beta: float) -> GraphSolution:
     bound, scale = beta * graph.a, float(np.abs(y).max())
     found = parts(graph, y, bound)
     between = found.between(graph)
-    means = averages(y + found.inflow(graph, between), found.label, found.count)
+    means = _averages(y + found.inflow(graph, between), found.label, found.count)
     x = means[found.label]
     steps = -np.sign(found.flow[between]) * (x[graph.head] - x[graph.tail])[between]
     left = y + found.inflow(graph, np.ones(len(bound), np.bool_)) - x
     if steps.min(initial=0.0) < -ACCEPTED * scale or np.abs(left).max() > ACCEPTED * scale:
         raise SolveError("the flat regions found on the graph do not satisfy the optimality conditions")
-    room = np.stack((bound - found.flow, bound + found.flow), axis=1) > TOUCH * scale
-    ways = (reached(*graph.around, graph.tail, graph.head, room, found.label, found.count, way) for way in (False, True))
-    touching = steps.min(initial=np.inf) <= TOUCH * scale or any(count < graph.n for count in ways)
+    room = (np.stack((bound - found.flow, bound + found.flow), axis=1) > TOUCH * scale).view(np.int8)
+    touching = steps.min(initial=np.inf) <= TOUCH * scale or any(_reached(graph, found, room, way) < graph.n for way in (0, 1))
     return GraphSolution(x, -found.flow / graph.a, found.label, found.count, found.cuts, bool(touching))
+
+
+def _averages(values: Array, label: Array, count: int) -> Array:
+    """The mean of the values of every region, (count,); sums with compensation."""
+    means, lost, sizes = np.empty(count), np.empty(count), np.empty(count, np.int64)
+    KERNELS.call("graph_averages", len(values), count, values, label, means, lost, sizes)
+    return means
+
+
+def _reached(graph: Graph, found: Parts, room: Array, against: int) -> int:
+    """How many nodes can be reached from one root in every region along edges that have room, (k, 2), from or to their tail."""
+    edges = (*graph.around, graph.tail, graph.head, room)
+    work = np.empty(graph.n, np.int32), np.empty(graph.n + found.count, np.int8)
+    return int(KERNELS.call("graph_reached", graph.n, found.count, *edges, found.label, against, *work))

@@ -1,20 +1,18 @@
 """Exact solution of the box dual for a sparse W of any pattern and its adjoint: one signal.
 
-Compiled coordinate descent on the rows finds most of the pattern, projected Newton steps with a sparse LU of W_F W_F^T find the
-rest: the dense route (methods/_exact/dual.py) with its tolerances, on sparse algebra. Dependent free rows are left open.
+Coordinate descent on the rows finds most of the pattern, projected Newton steps with a sparse LU of W_F W_F^T find the
+rest: the dense route with its tolerances, on sparse algebra. Dependent free rows are left open.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from methods._exact.dual import ACCEPTED, RELAXATION, TOUCH
-from methods._exact.steps import BOUND, PIVOT, ROUNDING, SHIFT
-from problems._compiling import compiled
-from problems.base import Array
+from problems.base import Array, SolveError
+from problems.kernels import KERNELS
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -24,31 +22,13 @@ BETWEEN = 10  # sweeps after a Newton step that met the box
 NEWTONS = 100
 REFINED = 4  # refinements of a solution, at most
 
-
-@compiled
-def sweep(
-    start: Array, columns: Array, values: Array, lengths: Array, beta: float, omega: float, x: Array, z: Array, state: Array
-) -> int:
-    """z_i <- clip(z_i + omega w_i x / |w_i|^2), row after row; the number of rows whose state (-1, 0, 1 in the box) changed."""
-    changed = 0
-    for i in range(len(z)):
-        slope = 0.0
-        for p in range(start[i], start[i + 1]):
-            slope += values[p] * x[columns[p]]
-        if state[i] * slope > 0.0:
-            continue
-        new, now = z[i] + omega * slope / (lengths[i] * lengths[i]), 0
-        if new >= beta:
-            new, now = beta, 1
-        elif new <= -beta:
-            new, now = -beta, -1
-        move = new - z[i]
-        for p in range(start[i], start[i + 1]):
-            x[columns[p]] -= move * values[p]
-        z[i] = new
-        changed += now != state[i]
-        state[i] = now
-    return changed
+RELAXATION = 1.4
+ACCEPTED = 1e-11  # residual of a free row, by share of |w_i| |y|, above which a solution is not accepted
+TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
+ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined
+PIVOT = 1e-12  # of the factor, by share of the diagonal: below it the rows count as dependent
+SHIFT = 1e-12  # of the diagonal of W_F W_F^T where its rows are dependent
+BOUND = 1e-14  # a dual this close to its bound has met it
 
 
 @dataclass
@@ -62,11 +42,14 @@ class Rows:
     z: Array = field(init=False)
     state: Array = field(init=False)
     iterations: int = 0
+    note: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         k = self.w.shape[0]
         self.x, self.z, self.state = self.y.copy(), np.zeros(k), np.zeros(k, np.int8)
         self.transposed = self.w.T.tocsr()
+        w, types = self.w, (np.int64, np.int32, np.float64)
+        self.entries = tuple(np.ascontiguousarray(a, t) for a, t in zip((w.indptr, w.indices, w.data), types, strict=True))
         self.lengths = np.sqrt(self.w.multiply(self.w).sum(axis=1))
         self.norm = float(np.linalg.norm(self.y))
         self.free, self.rows, self.factor = np.zeros(0, np.int64), self.w[:0], _Factor(self.w[:0], self.lengths[:0])
@@ -100,8 +83,8 @@ class Rows:
                     self._sweep()
         return False
 
-    def adjoint(self, g: Array) -> tuple[Array, Array] | None:
-        """(h, v): h = W_F^{+T} g on the free rows, v = g - W_F^T h; None where W_F v does not vanish to rounding."""
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        """(h, v): h = W_F^{+T} g on the free rows, v = g - W_F^T h; SolveError where W_F v does not vanish to rounding."""
         lifted, v, norm, transposed = np.zeros(len(self.free)), g, np.linalg.norm(g), self.rows.T.tocsr()
         residual = self.rows @ v
         for _ in range(REFINED):
@@ -111,14 +94,15 @@ class Rows:
             if np.abs(residual / self.lengths[self.free]).max(initial=0.0) <= ROUNDING * norm:
                 break
         if np.abs(residual / self.lengths[self.free]).max(initial=0.0) > ACCEPTED * norm:
-            return None
+            raise SolveError("the adjoint of W -> x* is not solved to rounding: the zero rows are ill-conditioned")
         h = np.zeros(self.w.shape[0])
         h[self.free] = lifted
         return h, v
 
     def _sweep(self) -> int:
-        w = self.w
-        return int(sweep(w.indptr, w.indices, w.data, self.lengths, self.beta, RELAXATION, self.x, self.z, self.state))
+        """One pass of coordinate descent; the number of rows that came to a bound or left one."""
+        moving = self.lengths, self.beta, RELAXATION, self.x, self.z, self.state
+        return int(KERNELS.call("sweep_rows", len(self.z), *self.entries, *moving))
 
     def _step(self, step: Array) -> bool:
         """Move z_F by the step, whole if the box allows; else projected on the box, a quarter as long until |x| falls."""
