@@ -189,7 +189,7 @@ def prove(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, speed-floor, smoothing-bias, ..., or all")],
+    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, smoothing-bias, ..., or all")],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:

@@ -16,7 +16,7 @@ from problems.kernels import KERNELS
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-    from methods._exact.batch import BatchSolver
+    from methods.blorc.batch import BatchSolver
     from methods.blorc.solver import SignalSolver
 
 CITATION = "Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, in rank-2 form"
@@ -37,7 +37,7 @@ def is_sparse(problem: Problem) -> bool:
 
 def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolver:
     """W (k, n) -> Exact for the signal or the batch of a problem."""
-    from methods._exact.batch import BatchSolver
+    from methods.blorc.batch import BatchSolver
     from methods.blorc.solver import SignalSolver
 
     assert isinstance(problem, BoxDual)

@@ -11,7 +11,7 @@ import numpy as np
 from problems.base import Array
 
 if TYPE_CHECKING:
-    from methods._exact.solver import Exact
+    from methods._bounded import Exact
 
 
 class KinkWarning(UserWarning):
@@ -52,8 +52,10 @@ def outer_sum(z: Array, v: Array, h: Array, x: Array) -> Array:
 
 
 def beta_slopes(w: Array, z: Array, v: Array, beta: float) -> Array:
-    """dL/dbeta = -<z, W v> / beta for each signal: W v vanishes on the zero rows, elsewhere z = beta s.
+    """dL/dbeta = -<s, W v> over the rows off zero, s_i = z_i / beta, for each signal.
 
-    This is <dL/dW, W> / beta, for W x* vanishes where h does not. (..., k) and (..., n) to (...).
+    This is <dL/dW, W> / beta. W v is 0 on the zero rows, and is left out there: its rounding would outweigh small rows off zero.
+    (..., k) and (..., n) to (...).
     """
-    return np.asarray(-np.einsum("...j,...j->...", z @ w, v) / beta)
+    signs = np.where(np.abs(z) < beta, 0.0, np.sign(z))
+    return np.asarray(-np.einsum("...j,...j->...", signs @ w, v))

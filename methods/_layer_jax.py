@@ -70,7 +70,7 @@ def _function() -> Any:
 
 def _solve(context: Any, out: Any, w: Any, y: Any, beta: Any) -> None:
     """Write (x*, state)."""
-    from methods._exact.batch import BatchSolver
+    from methods.blorc.batch import BatchSolver
 
     x, state = map(np.asarray, out)
     w, beta, (y,) = _broadcast(w, beta, y)
@@ -85,7 +85,7 @@ def _solve(context: Any, out: Any, w: Any, y: Any, beta: Any) -> None:
 
 def _pull_back(context: Any, out: Any, w: Any, y: Any, beta: Any, state: Any, g: Any) -> None:
     """Write (dL/dW, dL/dy, dL/dbeta): the sum over a batch is taken, that over the axes of vmap is not."""
-    from methods._exact.batch import BatchSolver
+    from methods.blorc.batch import BatchSolver
 
     in_w, in_y, in_beta = map(np.asarray, out)
     w, beta, (y, state, g) = _broadcast(w, beta, y, state, g)

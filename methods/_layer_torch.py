@@ -15,7 +15,7 @@ from methods._layer_signal import Slopes
 from problems.base import Array
 
 if TYPE_CHECKING:
-    from methods._exact.solver import Exact
+    from methods._bounded import Exact
 
 
 def solution(w: Any, y: Any, beta: Any) -> Any:
@@ -126,8 +126,8 @@ def _cotangents(found: Exact, w: Array, beta: float, g: Array, needed: tuple[boo
 
 @cache
 def _solvers() -> tuple[Any, Any]:
-    from methods._exact.batch import BatchSolver
-    from methods._exact.solver import SignalSolver
+    from methods.blorc.batch import BatchSolver
+    from methods.blorc.solver import SignalSolver
 
     return SignalSolver, BatchSolver
 

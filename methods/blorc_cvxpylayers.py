@@ -69,7 +69,7 @@ def _backend(model: ConicModel, beta: float, notes: list[str]) -> Any:
     """The solver interface: values of parameters in, value of the variable out; its gradient in, those of parameters out."""
     from cvxpylayers.interfaces.base import SolverInterface
 
-    from methods._exact.solver import SignalSolver
+    from methods.blorc.solver import SignalSolver
 
     w, (y,), x = model.parameter, model.data_parameters, model.variable
 

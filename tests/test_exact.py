@@ -1,4 +1,4 @@
-"""The compiled solver of the box dual, its adjoint, batches and warm starts; the linear algebra below them."""
+"""The exact solver of the box dual, its adjoint, batches and warm starts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from methods import METHODS, Chained, GradientMethod, to_numpy
-from methods._exact import dual, linear
-from methods._exact.batch import BatchSolver
-from methods._exact.solver import HANDED, Compiled, SignalSolver
-from methods._exact.work import sizes
+from methods.blorc.batch import BatchSolver
+from methods.blorc.kernels import KERNELS
+from methods.blorc.solver import HANDED, Compiled, SignalSolver
 from methods.blorc import Blorc
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_warm import BlorcWarm
@@ -39,15 +38,9 @@ def error(problem: AnalysisL1, grad: Array) -> float:
 
 
 def status(problem: AnalysisL1) -> int:
-    """How the compiled solver ends on an instance."""
-    w = np.array(problem.theta)
-    k, n = w.shape
-    return int(dual.minimise(w, np.array(problem.y), problem.beta, False, *_work(k, n)))
-
-
-def _work(k: int, n: int) -> tuple[Array, Array]:
-    floats, integers = sizes(k, n)
-    return np.empty(floats), np.empty(integers, np.int64)
+    """How the kernel ends on an instance; FAILED where the signal is handed over."""
+    found = SignalSolver(np.array(problem.y), problem.beta).solve(np.array(problem.theta))
+    return found.status if isinstance(found, Compiled) else KERNELS.lib.FAILED
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -82,12 +75,12 @@ def test_a_w_that_came_through_a_pipe_is_not_copied() -> None:
 
 
 def test_each_way_to_end_is_taken() -> None:
-    assert status(drawn("dct", 16, 0)) == dual.ORTHOGONAL
-    assert status(drawn("tv", 16, 0)) == dual.FACTORED
-    assert status(AnalysisL1.draw(n=8, operator="random-2n", beta=50.0)) == dual.ZERO
+    assert status(drawn("dct", 16, 0)) == KERNELS.lib.ORTHOGONAL
+    assert status(drawn("tv", 16, 0)) == KERNELS.lib.FACTORED
+    assert status(AnalysisL1.draw(n=8, operator="random-2n", beta=50.0)) == KERNELS.lib.ZERO
     w = np.concatenate([np.diff(np.eye(6), axis=0)] * 2)  # every row twice
-    assert status(AnalysisL1(w, np.array([0, 0.1, 0, 1, 1.1, 1]), np.zeros(6), 0.2)) == dual.FAILED
-    assert status(AnalysisL1(np.zeros((2, 3)), np.ones(3), np.zeros(3), 1.0)) == dual.FAILED
+    assert status(AnalysisL1(w, np.array([0, 0.1, 0, 1, 1.1, 1]), np.zeros(6), 0.2)) == KERNELS.lib.FAILED
+    assert status(AnalysisL1(np.zeros((2, 3)), np.ones(3), np.zeros(3), 1.0)) == KERNELS.lib.FAILED
 
 
 def test_what_is_left_open_goes_to_the_bounded_active_set_with_a_note() -> None:
@@ -171,59 +164,6 @@ def test_daqp_names_dependent_rows_of_a_batch() -> None:
     problem = AnalysisL1(w, y, np.zeros((2, 6)), 0.2)
     note = BlorcDaqp().prepare(problem)(w).note
     assert note == "dependent zero rows in 1 of 2 signals: no gradient in the entries of W"
-
-
-# Linear algebra
-
-
-def banded(m: int, n: int, width: int, rng: np.random.Generator) -> Array:
-    """Rows with `width` entries each, moving from left to right."""
-    w = np.zeros((m, n))
-    for i, first in enumerate(np.linspace(0, n - width, m).astype(int)):
-        w[i, first : first + width] = rng.standard_normal(width)
-    return w
-
-
-@pytest.mark.parametrize("kind", ["dense", "banded", "unordered", "arrow"])
-@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 8, 13])
-def test_gram_factor_and_solve(kind: str, m: int) -> None:
-    rng = np.random.default_rng(m)
-    w = rng.standard_normal((m, 20)) if kind == "dense" else banded(m, 20, 3, rng)
-    if kind == "unordered":
-        w = w[rng.permutation(m)]
-    if kind == "arrow":
-        w[-1] = rng.standard_normal(20)
-    first, end, lengths, inverse = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m), np.empty(m)
-    assert linear.extents(w, first, end, lengths, inverse) == (kind == "dense" or (kind == "arrow" and m == 1))
-    np.testing.assert_allclose(lengths, np.linalg.norm(w, axis=1), rtol=1e-14)
-    for i in range(m):
-        assert (np.flatnonzero(w[i])[[0, -1]] == [first[i], end[i] - 1]).all()
-    u, reach, right = np.full((m, m), np.nan), np.empty(m, np.int64), rng.standard_normal(m)
-    is_banded = linear.gram(w, np.arange(m), first, end, u, reach)
-    assert linear.factor(u, reach, is_banded, 1e-12)
-    solved = right.copy()
-    linear.solve(u, reach, solved)
-    # Backward stable: the residual is rounding times |G| |solution|, at most 13 rows.
-    assert np.linalg.norm(w @ (w.T @ solved) - right) <= 1e-13 * np.linalg.norm(w @ w.T) * np.linalg.norm(solved)
-
-
-@pytest.mark.parametrize("width", [2, 20])
-def test_dependent_rows_have_no_factor(width: int) -> None:
-    w = banded(6, 20, width, np.random.default_rng(0))
-    w[4] = w[3]
-    first, end, lengths, inverse = np.empty(6, np.int64), np.empty(6, np.int64), np.empty(6), np.empty(6)
-    linear.extents(w, first, end, lengths, inverse)
-    u, reach = np.empty((6, 6)), np.empty(6, np.int64)
-    assert not linear.factor(u, reach, linear.gram(w, np.arange(6), first, end, u, reach), 1e-12)
-
-
-def test_extents_of_rows_that_jump() -> None:
-    w = np.zeros((5, 9))
-    w[0, 4], w[1, 0], w[2, 8], w[3, 2:7] = 1.0, 2.0, -1.0, 1.0
-    first, end, lengths, inverse = np.empty(5, np.int64), np.empty(5, np.int64), np.empty(5), np.empty(5)
-    assert not linear.extents(w, first, end, lengths, inverse)
-    assert [(a, b) for a, b in zip(first[:4].tolist(), end[:4].tolist(), strict=True)] == [(4, 5), (0, 1), (8, 9), (2, 7)]
-    assert first[4] == end[4] and lengths[4] == 0
 
 
 @pytest.mark.parametrize("method", EXACT, ids=lambda method: method.name)

@@ -23,6 +23,7 @@ import pytest
 import torch
 from _exact import EXISTS, differences, matrix, prove, relative, solve_pattern
 
+from methods.blorc.kernels import KERNELS
 from methods.layers import AnalysisL1Layer, KinkWarning, analysis_l1
 from problems import AnalysisL1
 from problems.base import Array
@@ -278,17 +279,15 @@ def test_w_may_be_replaced_between_the_passes() -> None:
 
 
 @pytest.mark.parametrize("left_open", ["the signal", "its adjoint"])
-def test_what_compiled_code_leaves_open_goes_to_the_route_that_never_fails(
+def test_what_the_kernel_leaves_open_goes_to_the_route_that_never_fails(
     left_open: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from methods._exact import addresses
-
     problem = drawn("random-2n")
     truth = by_torch(problem.theta, problem.y, problem.beta, np.ones(9))
     if left_open == "the signal":
-        monkeypatch.setattr(addresses, "solve", lambda *given: 0)
+        monkeypatch.setattr(KERNELS.lib, "solve_signal", lambda *given: KERNELS.lib.FAILED)
     else:
-        monkeypatch.setattr(addresses, "gradient", lambda *given: False)
+        monkeypatch.setattr(KERNELS.lib, "signal_gradient", lambda *given: 0)
     w = torch.tensor(problem.theta, requires_grad=True)
     AnalysisL1Layer(problem.beta)(w, torch.tensor(problem.y)).sum().backward()
     assert relative(w.grad, truth[1]) < EXACT
@@ -361,7 +360,7 @@ def test_the_jacobian_in_y_is_the_projector() -> None:
 
 
 def test_signals_that_share_w_are_one_batch_under_vmap(monkeypatch: pytest.MonkeyPatch) -> None:
-    from methods._exact.batch import BatchSolver
+    from methods.blorc.batch import BatchSolver
 
     sizes: list[int] = []
     solve = BatchSolver.solve
@@ -482,9 +481,9 @@ def test_a_framework_is_loaded_when_its_layer_is() -> None:
     code = """
 import sys
 import methods.layers
-assert not {"torch", "jax", "numba"} & set(sys.modules)
+assert not {"torch", "jax", "cffi"} & set(sys.modules)
 from methods.layers import AnalysisL1Layer
-assert "torch" in sys.modules and not {"jax", "numba"} & set(sys.modules)
+assert "torch" in sys.modules and not {"jax", "cffi"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True, timeout=60)
     with pytest.raises(AttributeError, match="has no attribute 'Layer'"):

@@ -13,7 +13,7 @@ import pytest
 from harness.experiments import robustness
 from harness.experiments.robustness import Outcome, outcome, row, verdicts
 from methods import Gradient, Prepared
-from methods._exact.solver import HANDED
+from methods.blorc.solver import HANDED
 from methods.blorc import Blorc
 from problems import AnalysisL1, Problem, Reference
 from problems.traps import TRAPS

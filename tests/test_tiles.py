@@ -8,7 +8,7 @@ from _exact import relative
 
 from methods._exact import singles
 from methods._exact.active import BOUND, DIAGONAL, FREE
-from methods._exact.batch import SEVERAL, SMALL, BatchSolver, Joined, Team, Tiled, product, steps
+from methods.blorc.batch import SEVERAL, SMALL, BatchSolver, Joined, Team, Tiled, product, steps
 from methods._exact.packs import LANES, load, splat, store
 from methods._exact.singles import Signals
 from methods._exact.tiles import factor, gather, multiply, read, row, substitute, write

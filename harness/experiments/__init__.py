@@ -8,14 +8,12 @@ from harness.experiments import (
     bregman,
     identification,
     inexact_ift,
-    layer_floor,
     lp_tuning,
     memory,
     rates_convex,
     rates_strongly_convex,
     robustness,
     smoothing_bias,
-    speed_floor,
     training_epoch,
 )
 from harness.experiments._claims import experiment
@@ -28,10 +26,8 @@ EXPERIMENTS: dict[str, Callable[[Path, bool], Path]] = {
     "memory": experiment(memory.measure),
     "rates-convex": experiment(rates_convex.measure),
     "rates-strongly-convex": experiment(rates_strongly_convex.measure),
-    "layer-floor": layer_floor.reproduce,
     "lp-tuning": experiment(lp_tuning.measure),
     "robustness": robustness.reproduce,
     "smoothing-bias": experiment(smoothing_bias.measure),
-    "speed-floor": speed_floor.reproduce,
     "training-epoch": training_epoch.reproduce,
 }

@@ -109,7 +109,7 @@ def outcome(method: GradientMethod, problem: AnalysisL1, reference: Reference) -
 
 def judged(gradient: Gradient, reference: Reference, promise: float) -> tuple[str, float, str]:
     """(outcome, error, why): a note that is not that of the hand-over is a doubt; wrong without one is wrong."""
-    from methods._exact.solver import HANDED
+    from methods.blorc.solver import HANDED
 
     handed = gradient.note == HANDED
     doubted = bool(gradient.note) and not handed

@@ -28,8 +28,7 @@ struct rising {
 };
 
 /* Where the function meets `value`; the knots below are dropped. */
-static double met_from_left(struct rising *f, double value)
-{
+static double met_from_left(struct rising *f, double value) {
     while (f->left <= f->right && f->first.slope * f->knots[f->left] + f->first.offset < value) {
         f->first.slope += f->changes[f->left].slope;
         f->first.offset += f->changes[f->left].offset;
@@ -39,8 +38,7 @@ static double met_from_left(struct rising *f, double value)
 }
 
 /* The same, dropping the knots above. */
-static double met_from_right(struct rising *f, double value)
-{
+static double met_from_right(struct rising *f, double value) {
     while (f->left <= f->right && f->last.slope * f->knots[f->right] + f->last.offset > value) {
         f->last.slope -= f->changes[f->right].slope;
         f->last.offset -= f->changes[f->right].offset;
@@ -50,8 +48,7 @@ static double met_from_right(struct rising *f, double value)
 }
 
 /* Clip the function at -+ bound, which it meets at low and high, and add the derivative of the next node, weight u - shift. */
-static void clip_and_add(struct rising *f, double bound, double low, double high, double weight, double shift)
-{
+static void clip_and_add(struct rising *f, double bound, double low, double high, double weight, double shift) {
     f->left--;
     f->knots[f->left] = low;
     f->changes[f->left] = (struct piece){f->first.slope, f->first.offset + bound};
@@ -64,8 +61,7 @@ static void clip_and_add(struct rising *f, double bound, double low, double high
 
 /* The derivative of the least cost of the nodes 0..i is such a function of u_i. Crossing an edge clips it at the weight of the
    edge, and u_i = clip(u_{i+1}, low_i, high_i). Source: Johnson (2013), with weights. */
-int chain_pattern(int64_t n, const double *a, const double *c, const double *b, const double *y, int8_t *state, double *work)
-{
+int chain_pattern(int64_t n, const double *a, const double *c, const double *b, const double *y, int8_t *state, double *work) {
     double *s = work, *low = work + n, *high = work + 2 * n;
     struct rising f = {work + 3 * n, (struct piece *)(work + 5 * n), {1.0, -y[0]}, {1.0, -y[0]}, n, n - 1};
     s[0] = 1.0;
@@ -88,8 +84,7 @@ int chain_pattern(int64_t n, const double *a, const double *c, const double *b, 
 }
 
 /* The largest |s| over the least. */
-static double spread(int64_t n, const double *a, const double *c)
-{
+static double spread(int64_t n, const double *a, const double *c) {
     double s = 1.0, least = 1.0, largest = 1.0;
     for (int64_t i = 0; i < n - 1; i++) {
         s *= fabs(a[i] / c[i]);
@@ -103,8 +98,7 @@ static double spread(int64_t n, const double *a, const double *c)
    known and splits the problem. What a window sees too late makes a wrong pattern, which is not verified. Returns 0 where none
    is found. work: b (n), left (n), and 9 n of the pattern. */
 static int find_states(int64_t n, const double *a, const double *c, double beta, const double *y, int8_t *state, int64_t size,
-                       double *work)
-{
+                       double *work) {
     double *b = work, *left = work + n;
     int64_t first = 0, most = n;
     memcpy(left, y, n * sizeof *y);
@@ -140,15 +134,13 @@ struct sum {
 };
 
 /* Knuth's sum, exact in any order of magnitudes. */
-static inline struct sum add(struct sum s, double term)
-{
+static inline struct sum add(struct sum s, double term) {
     double total = s.total + term, part = total - s.total;
     return (struct sum){total, s.lost + ((s.total - (total - part)) + (term - part))};
 }
 
 /* p q = total + lost exactly, by Dekker's splitting in halves of 26 bits. */
-static inline struct sum product(double p, double q)
-{
+static inline struct sum product(double p, double q) {
     double p_high = 134217729.0 * p, q_high = 134217729.0 * q, high = p * q;
     p_high -= p_high - p;
     q_high -= q_high - q;
@@ -163,8 +155,7 @@ struct segment {
 };
 
 /* <t, y - p> / <t, t> on a segment as an unevaluated sum of two; p = before at first, plus after at last. */
-static struct sum multiple(const double *a, const double *c, const double *y, struct segment on)
-{
+static struct sum multiple(const double *a, const double *c, const double *y, struct segment on) {
     struct sum s = {-on.before, 0.0};
     double square = 0.0, t = 1.0;
     for (int64_t j = on.first; j <= on.last; j++) {
@@ -181,8 +172,7 @@ static struct sum multiple(const double *a, const double *c, const double *y, st
 
 /* x and z with y = x + W^T z and W x = 0 on a segment: x = t <t, y - p> / <t, t> and
    c_j t_{j+1} z_j = before + sum_{i<=j} t_i (x_i - y_i). */
-static void settle(const double *a, const double *c, const double *y, struct segment on, double *x, double *z)
-{
+static void settle(const double *a, const double *c, const double *y, struct segment on, double *x, double *z) {
     struct sum mean = multiple(a, c, y, on), s = {on.before, 0.0};
     double t = 1.0;
     for (int64_t j = on.first; j < on.last; j++) {
@@ -197,8 +187,7 @@ static void settle(const double *a, const double *c, const double *y, struct seg
 }
 
 /* settle on every segment of zero rows; z holds its values on bound rows, and is zero there for an adjoint. */
-static void settle_all(int64_t n, const double *a, const double *c, const double *y, const int8_t *state, double *x, double *z)
-{
+static void settle_all(int64_t n, const double *a, const double *c, const double *y, const int8_t *state, double *x, double *z) {
     for (int64_t first = 0, last = 0; last < n; last++)
         if (last == n - 1 || state[last] != 0) {
             double before = first > 0 ? c[first - 1] * z[first - 1] : 0.0, after = last < n - 1 ? a[last] * z[last] : 0.0;
@@ -209,8 +198,7 @@ static void settle_all(int64_t n, const double *a, const double *c, const double
 
 /* y = x + W^T z to rounding; NaN is none. */
 static int is_stationary(int64_t n, const double *a, const double *c, const double *y, const double *x, const double *z,
-                         double scale)
-{
+                         double scale) {
     for (int64_t j = 0; j < n; j++) {
         double residual = y[j] - x[j];
         if (j > 0)
@@ -223,8 +211,7 @@ static int is_stationary(int64_t n, const double *a, const double *c, const doub
     return 1;
 }
 
-static double largest_of(int64_t n, const double *y)
-{
+static double largest_of(int64_t n, const double *y) {
     double largest = 0.0;
     for (int64_t j = 0; j < n; j++)
         largest = fabs(y[j]) > largest ? fabs(y[j]) : largest;
@@ -233,8 +220,7 @@ static double largest_of(int64_t n, const double *y)
 
 /* w_i x = 0 and |z_i| < beta on zero rows, z_i w_i x > 0 on bound ones: to rounding, or clear of it. */
 static int verified(int64_t n, const double *a, const double *c, double beta, const double *y, const double *x, const double *z,
-                    const int8_t *state)
-{
+                    const int8_t *state) {
     double scale = largest_of(n, y);
     int touching = 0;
     if (!is_stationary(n, a, c, y, x, z, scale))
@@ -255,8 +241,7 @@ static int verified(int64_t n, const double *a, const double *c, double beta, co
 }
 
 int chain_minimise(int64_t batch, int64_t n, const double *a, const double *c, double beta, const double *y, double *x,
-                   double *z, int8_t *state, double *work)
-{
+                   double *z, int8_t *state, double *work) {
     int64_t size = spread(n, a, c) <= SPREAD ? n : WINDOW;
     int worst = CHAIN_VERIFIED;
     for (int64_t signal = 0; signal < batch; signal++) {
@@ -275,8 +260,7 @@ int chain_minimise(int64_t batch, int64_t n, const double *a, const double *c, d
 }
 
 void chain_adjoint(int64_t batch, int64_t n, const double *a, const double *c, const double *g, const int8_t *state, double *h,
-                   double *v)
-{
+                   double *v) {
     memset(h, 0, batch * (n - 1) * sizeof *h);
     for (int64_t signal = 0; signal < batch; signal++) {
         settle_all(n, a, c, g, state, v, h);

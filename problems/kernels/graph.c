@@ -23,8 +23,7 @@ struct nodes {
     int64_t *excess, *levels;
 };
 
-void graph_adjacency(int64_t n, int64_t k, const int32_t *tail, const int32_t *head, int32_t *first, int32_t *around)
-{
+void graph_adjacency(int64_t n, int64_t k, const int32_t *tail, const int32_t *head, int32_t *first, int32_t *around) {
     memset(first, 0, (n + 1) * sizeof *first);
     for (int64_t e = 0; e < k; e++) {
         first[tail[e]]++;
@@ -39,8 +38,7 @@ void graph_adjacency(int64_t n, int64_t k, const int32_t *tail, const int32_t *h
 }
 
 void graph_relax(int64_t k, const int32_t *tail, const int32_t *head, const double *bound, double *x, double *flow,
-                 int64_t sweeps, double relaxation)
-{
+                 int64_t sweeps, double relaxation) {
     double half = 0.5 * relaxation;
     for (int64_t sweep = 0; sweep < sweeps; sweep++)
         for (int64_t e = 0; e < k; e++) {
@@ -56,15 +54,13 @@ void graph_relax(int64_t k, const int32_t *tail, const int32_t *head, const doub
 static inline int32_t other_end(const struct net *net, int32_t e, int32_t u) { return net->tail[e] + net->head[e] - u; }
 
 /* What edge e can still carry away from its end u. */
-static inline int64_t room_from(const struct net *net, int32_t e, int32_t u)
-{
+static inline int64_t room_from(const struct net *net, int32_t e, int32_t u) {
     return net->tail[e] == u ? net->limits[e] - net->flow[e] : net->limits[e] + net->flow[e];
 }
 
 /* Name the region of a root, that the edges inside make, and find the excess of its nodes over its mean. */
 static void name_region(const struct net *net, const struct nodes *nodes, int32_t root, int32_t name, int32_t *label,
-                        int32_t *queue)
-{
+                        int32_t *queue) {
     int64_t size = 1, total = nodes->levels[root];
     label[root] = name;
     queue[0] = root;
@@ -85,8 +81,7 @@ static void name_region(const struct net *net, const struct nodes *nodes, int32_
 }
 
 /* height <- the number of edges on the shortest way on which something can still flow to where it lacks, else FAR. */
-static void find_heights(const struct net *net, const struct nodes *nodes, int32_t *queue)
-{
+static void find_heights(const struct net *net, const struct nodes *nodes, int32_t *queue) {
     int64_t size = 0;
     for (int64_t b = 0; b < nodes->count; b++) {
         int32_t u = nodes->list[b];
@@ -107,8 +102,7 @@ static void find_heights(const struct net *net, const struct nodes *nodes, int32
 }
 
 /* One above the lowest node that u can still push to. */
-static int32_t lifted(const struct net *net, const int32_t *height, int32_t u)
-{
+static int32_t lifted(const struct net *net, const int32_t *height, int32_t u) {
     int32_t low = FAR;
     for (int32_t p = net->first[u]; p < net->first[u + 1]; p++) {
         int32_t e = net->around[p], v = other_end(net, e, u);
@@ -125,15 +119,13 @@ struct queue {
     int8_t *queued;
 };
 
-static void append(struct queue *queue, int32_t u)
-{
+static void append(struct queue *queue, int32_t u) {
     int64_t end = queue->begin + queue->size++;
     queue->nodes[end < queue->room ? end : end - queue->room] = u;
     queue->queued[u] = 1;
 }
 
-static int32_t taken(struct queue *queue)
-{
+static int32_t taken(struct queue *queue) {
     int32_t u = queue->nodes[queue->begin];
     queue->begin = queue->begin + 1 < queue->room ? queue->begin + 1 : 0;
     queue->size--;
@@ -142,8 +134,7 @@ static int32_t taken(struct queue *queue)
 }
 
 /* Push the excess of u downhill along its edges from place[u] on; returns how often u was lifted on the way. */
-static int64_t push(struct net *net, const struct nodes *nodes, int32_t u, int32_t *place, struct queue *queue)
-{
+static int64_t push(struct net *net, const struct nodes *nodes, int32_t u, int32_t *place, struct queue *queue) {
     int64_t lifts = 0, *excess = nodes->excess, *levels = nodes->levels;
     int32_t *height = nodes->height;
     while (excess[u] > 0 && height[u] < FAR) {
@@ -171,8 +162,7 @@ static int64_t push(struct net *net, const struct nodes *nodes, int32_t u, int32
 }
 
 /* Push excess downhill until what is left cannot flow to where it lacks; exact heights at the end. work (3 n), queued (n). */
-static void level(struct net *net, const struct nodes *nodes, int64_t n, int32_t *work, int8_t *queued)
-{
+static void level(struct net *net, const struct nodes *nodes, int64_t n, int32_t *work, int8_t *queued) {
     int32_t *search = work, *place = work + n;
     struct queue queue = {nodes->count, 0, 0, work + 2 * n, queued};
     int64_t lifts = 0;
@@ -199,8 +189,7 @@ static void level(struct net *net, const struct nodes *nodes, int64_t n, int32_t
 
 /* Cut the edges between nodes that can get rid of their excess and others, and keep the nodes of regions that are not level.
    unsettled: a mark for every name from `start` on. */
-static void cut(struct net *net, struct nodes *nodes, const int32_t *label, int32_t start, int32_t names, int8_t *unsettled)
-{
+static void cut(struct net *net, struct nodes *nodes, const int32_t *label, int32_t start, int32_t names, int8_t *unsettled) {
     int64_t kept = 0;
     memset(unsettled, 0, names - start);
     for (int64_t b = 0; b < nodes->count; b++)
@@ -222,8 +211,7 @@ static void cut(struct net *net, struct nodes *nodes, const int32_t *label, int3
 
 int64_t graph_divide(int64_t n, int64_t k, const int32_t *first, const int32_t *around, const int32_t *tail,
                      const int32_t *head, const int64_t *limits, int8_t *inside, int64_t *flow, int64_t *levels,
-                     int32_t *label, int64_t *excess, int32_t *work, int8_t *marks)
-{
+                     int32_t *label, int64_t *excess, int32_t *work, int8_t *marks) {
     struct net net = {first, around, tail, head, limits, inside, flow};
     struct nodes nodes = {n, work, work + n, excess, levels};
     int32_t names = 0;
@@ -248,8 +236,7 @@ int64_t graph_divide(int64_t n, int64_t k, const int32_t *first, const int32_t *
 }
 
 void graph_averages(int64_t n, int64_t count, const double *values, const int64_t *label, double *means, double *lost,
-                    int64_t *sizes)
-{
+                    int64_t *sizes) {
     for (int64_t r = 0; r < count; r++) {
         means[r] = lost[r] = 0.0;
         sizes[r] = 0;
@@ -267,8 +254,7 @@ void graph_averages(int64_t n, int64_t count, const double *values, const int64_
 
 int64_t graph_reached(int64_t n, int64_t count, const int32_t *first, const int32_t *around, const int32_t *tail,
                       const int32_t *head, const int8_t *room, const int64_t *label, int against, int32_t *queue,
-                      int8_t *marks)
-{
+                      int8_t *marks) {
     int8_t *seen = marks, *has_root = marks + n;
     int64_t size = 0;
     memset(marks, 0, n + count);

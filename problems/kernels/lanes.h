@@ -28,15 +28,13 @@ static inline lanes splat(double a) { return a - (lanes){0}; }
 static inline lanes chosen(masks mask, lanes a, lanes b) { return (lanes)((mask & (masks)a) | (~mask & (masks)b)); }
 
 /* min(max(a, -bound), bound); NaN stays */
-static inline lanes clipped(lanes a, lanes bound)
-{
+static inline lanes clipped(lanes a, lanes bound) {
     a = chosen(a < -bound, -bound, a);
     return chosen(a > bound, bound, a);
 }
 
 /* The sum of all lanes, halves on halves. */
-static inline double total(lanes a)
-{
+static inline double total(lanes a) {
     double part[LANES];
     store(part, a);
     for (int half = LANES / 2; half > 0; half /= 2)

@@ -9,15 +9,13 @@ static int64_t lanes_of(int64_t size) { return (size + LANES - 1) / LANES; }
 
 int64_t sweep_filters_work(int64_t filters, int64_t size) { return (filters + 1) * lanes_of(size) * LANES + filters; }
 
-static double clip(double z, double beta)
-{
+static double clip(double z, double beta) {
     double below = z < beta ? z : beta;
     return below > -beta ? below : -beta;
 }
 
 /* <a, b> of `count` lanes. */
-static double dot(int64_t count, const double *a, const double *b)
-{
+static double dot(int64_t count, const double *a, const double *b) {
     lanes sum = load(a) * load(b);
     for (int64_t t = 1; t < count; t++)
         sum += load(a + t * LANES) * load(b + t * LANES);
@@ -25,8 +23,7 @@ static double dot(int64_t count, const double *a, const double *b)
 }
 
 /* The taps of every filter in lanes, and its step over slope. */
-static void lay_out(int64_t filters, int64_t size, const double *taps, double relaxation, double *rows, double *steps)
-{
+static void lay_out(int64_t filters, int64_t size, const double *taps, double relaxation, double *rows, double *steps) {
     int64_t count = lanes_of(size);
     for (int64_t f = 0; f < filters; f++) {
         double *row = rows + f * count * LANES;
@@ -38,8 +35,7 @@ static void lay_out(int64_t filters, int64_t size, const double *taps, double re
 }
 
 int64_t sweep_filters(int64_t n, int64_t filters, int64_t size, const double *taps, const int64_t *patches, double beta,
-                      double relaxation, double *x, double *z, double *work)
-{
+                      double relaxation, double *x, double *z, double *work) {
     int64_t count = lanes_of(size), changed = 0;
     double *patch = work, *rows = work + count * LANES, *steps = rows + filters * count * LANES;
     lay_out(filters, size, taps, relaxation, rows, steps);
@@ -67,8 +63,7 @@ int64_t sweep_filters(int64_t n, int64_t filters, int64_t size, const double *ta
 }
 
 int64_t sweep_rows(int64_t k, const int64_t *start, const int32_t *columns, const double *values, const double *lengths,
-                   double beta, double relaxation, double *x, double *z, int8_t *state)
-{
+                   double beta, double relaxation, double *x, double *z, int8_t *state) {
     int64_t changed = 0;
     for (int64_t i = 0; i < k; i++) {
         double slope = 0.0;

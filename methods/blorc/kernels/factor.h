@@ -28,8 +28,7 @@ static inline rows rows_of(const factor *f, long block) { return listed(f->w, f-
 static inline rows lower_rows(const factor *f, long block) { return rows_from(f->lower, f->blocks * LANES, block * LANES); }
 
 /* sum_b t_b a_b for the LANES rows of a square */
-static inline lanes combined(const double *square, long length, const double *t)
-{
+static inline lanes combined(const double *square, long length, const double *t) {
     lanes even = {0}, odd = {0};
     for (int b = 0; b < LANES; b += 2) {
         even += t[b] * load(square + b * length);
@@ -38,8 +37,7 @@ static inline lanes combined(const double *square, long length, const double *t)
     return even + odd;
 }
 
-static void find_reach(factor *f)
-{
+static inline void find_reach(factor *f) {
     for (long block = 0; block < f->blocks; block++) {
         f->reach[block] = f->covered[f->list[block * LANES] / LANES];
         for (int b = 1; b < LANES; b++)
@@ -47,8 +45,7 @@ static void find_reach(factor *f)
     }
 }
 
-static void find_start(factor *f)
-{
+static inline void find_start(factor *f) {
     for (long block = 0; block < f->blocks; block++) {
         long start = 0;
         while (start < block && is_empty(overlap(f->reach[start], f->reach[block])))
@@ -58,8 +55,7 @@ static void find_start(factor *f)
 }
 
 /* Two rows of L in the columns of a block before their own */
-static void eliminate(factor *f, long a, long block, const rows *w, const rows *lower, long start)
-{
+static inline void eliminate(factor *f, long a, long block, const rows *w, const rows *lower, long start) {
     long length = f->blocks * LANES, column = block * LANES;
     double *pair[2] = {f->lower + a * length, f->lower + (a + 1) * length};
     const double *of_w[2] = {f->w + f->list[a] * f->length, f->w + f->list[a + 1] * f->length};
@@ -74,8 +70,7 @@ static void eliminate(factor *f, long a, long block, const rows *w, const rows *
 }
 
 /* product_b <- the products of the rows of a block with its row b, less those of their rows of L */
-static inline void own_products(const rows *w, span covered, const rows *lower, span before, lanes *product)
-{
+static inline void own_products(const rows *w, span covered, const rows *lower, span before, lanes *product) {
     for (int b = 0; b < LANES; b += 2) {
         lanes sum[2 * LANES] = {{0}};
         accumulate(sum, w, 2, w->at + b, 1.0, covered);
@@ -87,8 +82,7 @@ static inline void own_products(const rows *w, span covered, const rows *lower, 
 
 /* M, and M' with rows of `length`, for M = C^{-1}, C C' = the products of a block; how many of its rows are independent of those
    before, by pivots above `share` of their square. */
-static long invert_block(lanes *product, const double *squares, double share, double *inverse, double *transposed, long length)
-{
+static inline long invert_block(lanes *product, const double *squares, double share, double *inverse, double *transposed, long length) {
     lanes unit[LANES] = {{0}};
     long rank = 0;
     for (int b = 0; b < LANES; b++)
@@ -112,8 +106,7 @@ static long invert_block(lanes *product, const double *squares, double share, do
 }
 
 /* squares: |w_i|^2 of all rows of W; `find_reach` comes first. */
-static void factorise(factor *f, const double *squares, double share)
-{
+static inline void factorise(factor *f, const double *squares, double share) {
     long length = f->blocks * LANES;
     f->rank = 0;
     find_start(f);
@@ -135,8 +128,7 @@ static void factorise(factor *f, const double *squares, double share)
 }
 
 /* r <- (L L')^{-1} r, in whole blocks */
-static void solve(const factor *f, double *r)
-{
+static inline void solve(const factor *f, double *r) {
     long length = f->blocks * LANES;
     double t[LANES];
     for (long block = 0; block < f->blocks; block++) {

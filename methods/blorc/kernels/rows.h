@@ -34,8 +34,7 @@ static inline span hull(span a, span b) { return (span){least(a.first, b.first),
 static inline int is_empty(span a) { return a.first >= a.end; }
 
 /* The sums of LANES lanes over their numbers, side by side */
-static inline lanes totals(const lanes *s)
-{
+static inline lanes totals(const lanes *s) {
 #if WIDTH == 64
     lanes pair[4], four[2];
     for (int i = 0; i < 4; i++)
@@ -56,8 +55,7 @@ static inline lanes totals(const lanes *s)
 }
 
 /* LANES rows of `length` numbers from one on */
-static inline rows rows_from(const double *base, long length, long first)
-{
+static inline rows rows_from(const double *base, long length, long first) {
     rows found;
     for (int b = 0; b < LANES; b++)
         found.at[b] = base + (first + b) * length;
@@ -65,8 +63,7 @@ static inline rows rows_from(const double *base, long length, long first)
 }
 
 /* LANES rows of a list, from a place of it on */
-static inline rows listed(const double *base, long length, const int64_t *list, long from)
-{
+static inline rows listed(const double *base, long length, const int64_t *list, long from) {
     rows found;
     for (int b = 0; b < LANES; b++)
         found.at[b] = base + list[from + b] * length;
@@ -74,8 +71,7 @@ static inline rows listed(const double *base, long length, const int64_t *list, 
 }
 
 /* sum_vb <- sum_vb + sign w_b x_v for one vector or two, still spread over the lanes of sum_vb: each row is read once for both. */
-static inline void accumulate(lanes *sum, const rows *w, int vectors, const double *const *x, double sign, span c)
-{
+static inline void accumulate(lanes *sum, const rows *w, int vectors, const double *const *x, double sign, span c) {
     for (long j = c.first; j < c.end; j += LANES)
         for (int b = 0; b < LANES; b++)
             for (int v = 0; v < vectors; v++)
@@ -83,16 +79,14 @@ static inline void accumulate(lanes *sum, const rows *w, int vectors, const doub
 }
 
 /* w_b x side by side */
-static inline lanes dots(const rows *w, const double *x, span c)
-{
+static inline lanes dots(const rows *w, const double *x, span c) {
     lanes sum[LANES] = {{0}};
     accumulate(sum, w, 1, &x, 1.0, c);
     return totals(sum);
 }
 
 /* x <- x - sum_b share_b w_b */
-static inline void subtract(const rows *w, const double *share, double *x, span c)
-{
+static inline void subtract(const rows *w, const double *share, double *x, span c) {
     for (long j = c.first; j < c.end; j += LANES) {
         lanes even = {0}, odd = {0};
         for (int b = 0; b < LANES; b += 2) {

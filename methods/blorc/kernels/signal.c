@@ -5,13 +5,9 @@
 
 #include "signal.h"
 
-#include <string.h>
+#include "solution.h"
 
-#include "factor.h"
-
-static const double ACCEPTED = 1e-11; /* residual of a free row, above which a solution is not accepted */
 static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
-static const double ROUNDING = 2e-15; /* residual of a free row, above which a solution is refined */
 static const double PIVOT = 1e-12;    /* of the factor, by share of the diagonal: below it a row counts as dependent */
 static const double COSINE = 1e-12;   /* of two rows: below it they are orthogonal */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
@@ -23,115 +19,20 @@ enum {
     NEWTONS = 12, /* projected steps, before steps end at the first bound they meet */
     ROUNDS = 4,   /* such steps a row, at most */
     SHORTER = 5,  /* quarterings of a projected step */
-    REFINED = 2,  /* refinements, at most */
-    LIFTED = 4    /* rounds of the adjoint, at most */
+    REFINED = 2   /* refinements, at most */
 };
-
-/* Views of the work array. What has k or n numbers is filled up with zeros to whole lanes, and W with a row of zeros more. */
-typedef struct {
-    long k, n, blocks, length; /* blocks of rows, and numbers in a row, of W in whole lanes */
-    double beta;
-    double *norm;       /* (1) |y| */
-    double *iterations; /* (1) */
-    double *x, *y;      /* (n) */
-    double *moved;      /* (n) */
-    double *w;          /* (k + 1, n) */
-    double *z;          /* (k) */
-    double *slope;      /* (k) W x */
-    double *size;       /* (k) |w_i| */
-    double *square;     /* (k) |w_i|^2 */
-    double *inverse;    /* (k) 1 / |w_i|^2 */
-    double *step;       /* (k) of the free rows */
-    double *pull;       /* (k, LANES) RELAXATION w_i w_j / |w_j|^2 of each row i with those of its block */
-    int64_t *state;     /* (k) the sign of a row at its bound, 0 for a free one */
-    int64_t *free_rows; /* (k) filled up with the row of zeros */
-    int64_t *kept;      /* (2) how many rows are free, in how many blocks */
-    span *covered;      /* (blocks + 1) the columns that the rows of a block cover */
-    span *written;      /* (k) the columns in which a row of `w` is written: it is zero in others */
-    factor f;           /* of the free rows */
-} signal;
-
-static inline double larger(double a, double b) { return a > b ? a : b; }
-
-static inline double smaller(double a, double b) { return a < b ? a : b; }
 
 long dual_place(long n) { return padded(n) + 1; }
 
-long work_size(long k, long n)
-{
+long work_size(long k, long n) {
     long rows = padded(k) + LANES, columns = padded(n), blocks = blocks_of(k) + 1;
     return 3 * columns + rows * (10 + 2 * LANES) + rows * columns + rows * rows + 5 * blocks + 5 * LANES;
-}
-
-static double *taken(double **work, long count)
-{
-    double *from = *work;
-    *work += count;
-    return from;
-}
-
-static signal views(long k, long n, double beta, double *work)
-{
-    long rows = padded(k) + LANES, columns = padded(n);
-    signal s = {.k = k, .n = n, .blocks = blocks_of(k), .length = columns, .beta = beta};
-    s.x = taken(&work, columns);
-    s.iterations = taken(&work, 1);
-    s.z = taken(&work, rows);
-    s.norm = taken(&work, 1);
-    s.kept = (int64_t *)taken(&work, 2);
-    s.covered = (span *)taken(&work, 2 * (s.blocks + 1));
-    s.written = (span *)taken(&work, 2 * rows);
-    s.f.reach = (span *)taken(&work, 2 * (s.blocks + 1));
-    s.f.start = (int64_t *)taken(&work, s.blocks + 1);
-    work = (double *)(((uintptr_t)work + WIDTH - 1) / WIDTH * WIDTH);
-    s.y = taken(&work, columns);
-    s.moved = taken(&work, columns);
-    s.slope = taken(&work, rows);
-    s.size = taken(&work, rows);
-    s.square = taken(&work, rows);
-    s.inverse = taken(&work, rows);
-    s.step = taken(&work, rows);
-    s.state = (int64_t *)taken(&work, rows);
-    s.free_rows = (int64_t *)taken(&work, rows);
-    s.pull = taken(&work, rows * LANES);
-    s.f.inverse = taken(&work, rows * LANES);
-    s.w = taken(&work, rows * columns);
-    s.f.lower = work;
-    s.f.w = s.w;
-    s.f.length = columns;
-    s.f.covered = s.covered;
-    s.f.list = s.free_rows;
-    return s;
-}
-
-static double length_of(const double *a, long n)
-{
-    lanes total = {0};
-    double square = 0.0;
-    long j = 0;
-    for (; j + LANES <= n; j += LANES)
-        total += load(a + j) * load(a + j);
-    for (; j < n; j++)
-        square += a[j] * a[j];
-    for (int b = 0; b < LANES; b++)
-        square += total[b];
-    return sqrt(square);
-}
-
-static inline void fill(double *to, const double *from, long count)
-{
-    long j = 0;
-    for (; j + LANES <= count; j += LANES)
-        store(to + j, load(from + j));
-    for (long whole = padded(count); j < whole; j++)
-        to[j] = j < count ? from[j] : 0.0;
 }
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
 
 /* The columns in which LANES rows, the first at `w`, are not all zero: `count` rows that are n long */
-static span covered_by(const double *w, long count, long n)
-{
+static span covered_by(const double *w, long count, long n) {
     span found = {padded(n), 0};
     for (long first = 0; first < n; first += LANES * LANES) {
         lanes size[LANES] = {{0}};
@@ -154,8 +55,7 @@ static span covered_by(const double *w, long count, long n)
 }
 
 /* A block of W in whole lanes, on the columns that it covers */
-static void take_rows(signal *s, const double *w, long block)
-{
+static void take_rows(signal *s, const double *w, long block) {
     long first = block * LANES, count = most(least(LANES, s->k - first), 0);
     span covered = covered_by(w + first * s->n, count, s->n);
     long width = most(least(covered.end, s->n) - covered.first, 0);
@@ -171,8 +71,7 @@ static void take_rows(signal *s, const double *w, long block)
 }
 
 /* The zeros of a row of W on those columns, where they are not written yet */
-static void write_zeros(signal *s, long i, span columns)
-{
+static void write_zeros(signal *s, long i, span columns) {
     span written = s->written[i], all = is_empty(written) ? columns : hull(written, columns);
     double *row = s->w + i * s->length;
     if (is_empty(written))
@@ -186,8 +85,7 @@ static void write_zeros(signal *s, long i, span columns)
 
 /* Take y and W, what its rows cover, their sizes and their products by block; whether all of them, and y, have a length that float64
    holds. */
-static int measure(signal *s, const double *w, const double *y)
-{
+static int measure(signal *s, const double *w, const double *y) {
     lanes products[LANES];
     fill(s->y, y, s->n);
     *s->norm = length_of(y, s->n);
@@ -212,8 +110,7 @@ static int measure(signal *s, const double *w, const double *y)
 }
 
 /* x <- y - W'z afresh */
-static void primal(signal *s)
-{
+static void primal(signal *s) {
     memcpy(s->x, s->y, s->length * sizeof(double));
     for (long block = 0; block < s->blocks; block++) {
         rows w = block_rows(s, block);
@@ -221,24 +118,21 @@ static void primal(signal *s)
     }
 }
 
-static void slopes(signal *s)
-{
+static void slopes(signal *s) {
     for (long block = 0; block < s->blocks; block++) {
         rows w = block_rows(s, block);
         store(s->slope + block * LANES, dots(&w, s->x, s->covered[block]));
     }
 }
 
-static void find_state(signal *s)
-{
+static void find_state(signal *s) {
     for (long i = 0; i < s->k; i++)
         s->state[i] = (s->z[i] >= s->beta) - (s->z[i] <= -s->beta);
 }
 
 /* z_i <- clip(z_i + RELAXATION w_i x / |w_i|^2) and x <- x - dz_i w_i, row after row: the slopes of a block at once, of which each row
    then takes what those before it have moved. Whether a row came to its bound or left it. */
-static int sweep(signal *s)
-{
+static int sweep(signal *s) {
     double beta = s->beta;
     masks changed = {0};
     int any = 0;
@@ -270,15 +164,13 @@ static int sweep(signal *s)
 }
 
 /* Sweeps until one brings no row to its bound or away from it */
-static void descend(signal *s, int limit)
-{
+static void descend(signal *s, int limit) {
     while (limit-- > 0 && sweep(s))
         ;
 }
 
 /* The free rows as they stand in `state`, in whole blocks */
-static void list_free(signal *s)
-{
+static void list_free(signal *s) {
     long m = 0;
     for (long i = 0; i < s->k; i++)
         if (s->state[i] == 0)
@@ -293,8 +185,7 @@ static void list_free(signal *s)
 }
 
 /* Free bound rows that their slope pulls inwards, by at least `share` of the strongest pull; whether there was any. */
-static int release(signal *s, double share)
-{
+static int release(signal *s, double share) {
     double strongest = ROUNDING;
     int freed = 0;
     if (share > 0.0)
@@ -310,8 +201,7 @@ static int release(signal *s, double share)
 }
 
 /* The largest |w_i x| / (|w_i| |y|) of a free row */
-static double residual(const signal *s)
-{
+static double residual(const signal *s) {
     double worst = 0.0;
     for (long a = 0; a < s->kept[0]; a++) {
         long i = s->free_rows[a];
@@ -321,16 +211,14 @@ static double residual(const signal *s)
 }
 
 /* step <- (W_F W_F')^{-1} W_F x */
-static void newton_step(signal *s)
-{
+static void newton_step(signal *s) {
     for (long a = 0; a < s->f.blocks * LANES; a++)
         s->step[a] = a < s->kept[0] ? s->slope[s->free_rows[a]] : 0.0;
     solve(&s->f, s->step);
 }
 
 /* The largest t <= 1 for which z_F + t step stays in the box */
-static double length_inside(const signal *s)
-{
+static double length_inside(const signal *s) {
     double length = 1.0;
     for (long a = 0; a < s->kept[0]; a++) {
         double size = fabs(s->step[a]), room = s->beta - copysign(1.0, s->step[a]) * s->z[s->free_rows[a]];
@@ -340,16 +228,14 @@ static double length_inside(const signal *s)
     return length;
 }
 
-static void move(signal *s, double length)
-{
+static void move(signal *s, double length) {
     for (long a = 0; a < s->kept[0]; a++)
         s->z[s->free_rows[a]] += length * s->step[a];
     primal(s);
 }
 
 /* Free rows that have met their bound stay there. */
-static void bind(signal *s)
-{
+static void bind(signal *s) {
     for (long a = 0; a < s->kept[0]; a++) {
         long i = s->free_rows[a];
         if (fabs(s->z[i]) >= s->beta * (1.0 - BOUND)) {
@@ -359,19 +245,8 @@ static void bind(signal *s)
     }
 }
 
-/* to <- from - W_F' share */
-static void take_off(const signal *s, const double *from, const double *share, double *to)
-{
-    memcpy(to, from, s->length * sizeof(double));
-    for (long block = 0; block < s->f.blocks; block++) {
-        rows w = rows_of(&s->f, block);
-        subtract(&w, share + block * LANES, to, s->f.reach[block]);
-    }
-}
-
 /* Move z_F along the step, projected on the box, as far as |x| falls; else to the first bound: it cannot rise there. */
-static void project(signal *s)
-{
+static void project(signal *s) {
     double before = length_of(s->x, s->length), length = 1.0, *gain = s->slope;
     for (int attempt = 0; attempt <= SHORTER; attempt++) {
         if (attempt == SHORTER)
@@ -393,8 +268,7 @@ static void project(signal *s)
 }
 
 /* |z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding; nothing is NaN. */
-static int verified(const signal *s)
-{
+static int verified(const signal *s) {
     for (long i = 0; i < s->k; i++) {
         double scale = s->size[i] * *s->norm;
         int right = s->state[i] ? s->state[i] * s->slope[i] >= TOUCH * scale
@@ -406,8 +280,7 @@ static int verified(const signal *s)
 }
 
 /* Whether all rows are orthogonal: those of the first block, and then W (W'c) for numbers c that no accident makes fit. */
-static int rows_orthogonal(signal *s)
-{
+static int rows_orthogonal(signal *s) {
     for (int a = 0; a < LANES; a++)
         for (int b = 0; b < a; b++)
             if (fabs(s->pull[a * LANES + b]) * s->size[b] > COSINE * s->size[a])
@@ -435,8 +308,7 @@ static int rows_orthogonal(signal *s)
 }
 
 /* z_i = clip(w_i y / |w_i|^2) */
-static long solve_orthogonal(signal *s)
-{
+static long solve_orthogonal(signal *s) {
     double left = INFINITY;
     slopes(s);
     for (long i = 0; i < s->k; i++)
@@ -456,8 +328,7 @@ static long solve_orthogonal(signal *s)
 
 /* Newton steps on the free rows until these stay the same and their residual is at rounding: at first projected on the box, with
    sweeps between; then as far as the box allows, with one row freed at a time, which cannot go on for ever. */
-static long settle(signal *s)
-{
+static long settle(signal *s) {
     int arrived = 0, refined = 0;
     for (long count = 0; count < NEWTONS + ROUNDS * s->k; count++) {
         int careful = count >= NEWTONS;
@@ -488,8 +359,7 @@ static long settle(signal *s)
     return FAILED;
 }
 
-long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work)
-{
+long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
     signal s = views(k, n, beta, work);
     fill(s.x, y, n);
     memset(s.z, 0, padded(k) * sizeof(double));
@@ -508,8 +378,7 @@ long solve_signal(long k, long n, const double *w, const double *y, double beta,
     return settle(&s);
 }
 
-long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work)
-{
+long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work) {
     signal s = views(k, n, beta, work);
     int sound = measure(&s, w, y);
     fill(s.z, z, k);
@@ -525,91 +394,3 @@ long restore_signal(long k, long n, const double *w, const double *y, double bet
     return status == FACTORED && s.f.rank < s.kept[0] ? FAILED : status;
 }
 
-/* step <- W_F v; the largest |w_i v| / |w_i| */
-static double lift_residual(signal *s, const double *v)
-{
-    double worst = 0.0;
-    for (long block = 0; block < s->f.blocks; block++) {
-        rows w = rows_of(&s->f, block);
-        store(s->step + block * LANES, dots(&w, v, s->f.reach[block]));
-    }
-    for (long a = 0; a < s->kept[0]; a++)
-        worst = larger(worst, s->step[a] * s->inverse[s->free_rows[a]] * s->step[a]);
-    return sqrt(worst);
-}
-
-/* For g in s->y: s->slope <- W_F^{+T} g on the free rows, s->moved <- v */
-static int lift(signal *s, long status)
-{
-    double *lifted = s->slope, norm = length_of(s->y, s->length), left = 0.0;
-    memset(lifted, 0, s->f.blocks * LANES * sizeof(double));
-    memcpy(s->moved, s->y, s->length * sizeof(double));
-    for (int round = 0; round < LIFTED; round++) {
-        left = lift_residual(s, s->moved);
-        if (left <= ROUNDING * norm)
-            break;
-        if (status == FACTORED)
-            solve(&s->f, s->step);
-        for (long a = 0; a < s->f.blocks * LANES; a++)
-            lifted[a] += status == FACTORED ? s->step[a] : s->step[a] * s->inverse[s->free_rows[a]];
-        take_off(s, s->y, lifted, s->moved);
-    }
-    return left <= ACCEPTED * norm;
-}
-
-static signal solved(long k, long n, double *work)
-{
-    signal s = views(k, n, 0.0, work);
-    s.f.blocks = s.kept[1];
-    return s;
-}
-
-/* h (k), v (n) for g in s->y */
-static int lifted(signal *s, long status, double *h, double *v)
-{
-    int is_solved = status == ZERO || lift(s, status);
-    memset(h, 0, s->k * sizeof(double));
-    memset(v, 0, s->n * sizeof(double));
-    if (status == ZERO)
-        return 1;
-    for (long a = 0; a < s->kept[0]; a++)
-        h[s->free_rows[a]] = s->slope[a];
-    memcpy(v, s->moved, s->n * sizeof(double));
-    return is_solved;
-}
-
-static int write_gradient(signal *s, long status, double *out)
-{
-    double *h = s->pull, *v = s->y;
-    int is_solved = lifted(s, status, h, v);
-    for (long i = 0; i < s->k; i++)
-        for (long j = 0; j < s->n; j++)
-            out[i * s->n + j] = -s->z[i] * v[j] - h[i] * s->x[j];
-    return is_solved;
-}
-
-long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v)
-{
-    signal s = solved(k, n, work);
-    fill(s.y, g, n);
-    return lifted(&s, status, h, v);
-}
-
-long signal_gradient(long k, long n, const double *g, long status, double *work, double *out)
-{
-    signal s = solved(k, n, work);
-    fill(s.y, g, n);
-    return write_gradient(&s, status, out);
-}
-
-double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out)
-{
-    signal s = solved(k, n, work);
-    double value = 0.0;
-    for (long j = 0; j < n; j++) {
-        double error = s.x[j] - target[j];
-        s.y[j] = scale * error;
-        value += error * error;
-    }
-    return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
-}

@@ -1,0 +1,88 @@
+/* The adjoint of W -> x* at a solution of `signal.c`, and the dense gradient of rank two. */
+
+#include "signal.h"
+
+#include "solution.h"
+
+enum { LIFTED = 4 }; /* rounds of refinement, at most */
+
+/* step <- W_F v; the largest |w_i v| / |w_i| */
+static double lift_residual(signal *s, const double *v) {
+    double worst = 0.0;
+    for (long block = 0; block < s->f.blocks; block++) {
+        rows w = rows_of(&s->f, block);
+        store(s->step + block * LANES, dots(&w, v, s->f.reach[block]));
+    }
+    for (long a = 0; a < s->kept[0]; a++)
+        worst = larger(worst, s->step[a] * s->inverse[s->free_rows[a]] * s->step[a]);
+    return sqrt(worst);
+}
+
+/* For g in s->y: s->slope <- W_F^{+T} g on the free rows, s->moved <- v */
+static int lift(signal *s, long status) {
+    double *lifted = s->slope, norm = length_of(s->y, s->length), left = 0.0;
+    memset(lifted, 0, s->f.blocks * LANES * sizeof(double));
+    memcpy(s->moved, s->y, s->length * sizeof(double));
+    for (int round = 0; round < LIFTED; round++) {
+        left = lift_residual(s, s->moved);
+        if (left <= ROUNDING * norm)
+            break;
+        if (status == FACTORED)
+            solve(&s->f, s->step);
+        for (long a = 0; a < s->f.blocks * LANES; a++)
+            lifted[a] += status == FACTORED ? s->step[a] : s->step[a] * s->inverse[s->free_rows[a]];
+        take_off(s, s->y, lifted, s->moved);
+    }
+    return left <= ACCEPTED * norm;
+}
+
+static signal solved(long k, long n, double *work) {
+    signal s = views(k, n, 0.0, work);
+    s.f.blocks = s.kept[1];
+    return s;
+}
+
+/* h (k), v (n) for g in s->y */
+static int lifted(signal *s, long status, double *h, double *v) {
+    int is_solved = status == ZERO || lift(s, status);
+    memset(h, 0, s->k * sizeof(double));
+    memset(v, 0, s->n * sizeof(double));
+    if (status == ZERO)
+        return 1;
+    for (long a = 0; a < s->kept[0]; a++)
+        h[s->free_rows[a]] = s->slope[a];
+    memcpy(v, s->moved, s->n * sizeof(double));
+    return is_solved;
+}
+
+static int write_gradient(signal *s, long status, double *out) {
+    double *h = s->pull, *v = s->y;
+    int is_solved = lifted(s, status, h, v);
+    for (long i = 0; i < s->k; i++)
+        for (long j = 0; j < s->n; j++)
+            out[i * s->n + j] = -s->z[i] * v[j] - h[i] * s->x[j];
+    return is_solved;
+}
+
+long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
+    signal s = solved(k, n, work);
+    fill(s.y, g, n);
+    return lifted(&s, status, h, v);
+}
+
+long signal_gradient(long k, long n, const double *g, long status, double *work, double *out) {
+    signal s = solved(k, n, work);
+    fill(s.y, g, n);
+    return write_gradient(&s, status, out);
+}
+
+double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out) {
+    signal s = solved(k, n, work);
+    double value = 0.0;
+    for (long j = 0; j < n; j++) {
+        double error = s.x[j] - target[j];
+        s.y[j] = scale * error;
+        value += error * error;
+    }
+    return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
+}
