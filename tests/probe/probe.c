@@ -5,8 +5,8 @@
 long lanes_of_machine(void) { return LANES; }
 
 static signal measured(long k, long n, const double *w, const double *y, double beta, double *work, int *sound) {
-    signal s = views(k, n, beta, work);
-    *sound = measure(&s, w, y);
+    signal s = prepared(k, n, w, beta, work + signal_size(k, n), work);
+    *sound = begin(&s, y) && s.kind[0];
     return s;
 }
 
@@ -52,5 +52,5 @@ long probe_solve(long k, long n, const double *w, const int64_t *listed, long m,
 long probe_orthogonal(long k, long n, const double *w, const double *y, double *work) {
     int sound;
     signal s = measured(k, n, w, y, 1.0, work, &sound);
-    return rows_orthogonal(&s);
+    return s.kind[1];
 }

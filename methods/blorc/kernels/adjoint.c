@@ -36,19 +36,15 @@ static int lift(signal *s, long status) {
     return left <= ACCEPTED * norm;
 }
 
-static signal solved(long k, long n, double *work) {
-    signal s = views(k, n, 0.0, work);
-    s.f.blocks = s.kept[1];
-    return s;
-}
-
 /* h (k), v (n) for g in s->y */
-static int lifted(signal *s, long status, double *h, double *v) {
+static int lift_to(signal *s, long status, double *h, double *v) {
+    s->f.blocks = s->kept[1];
     int is_solved = status == ZERO || lift(s, status);
     memset(h, 0, s->k * sizeof(double));
-    memset(v, 0, s->n * sizeof(double));
-    if (status == ZERO)
+    if (status == ZERO) {
+        memset(v, 0, s->n * sizeof(double));
         return 1;
+    }
     for (long a = 0; a < s->kept[0]; a++)
         h[s->free_rows[a]] = s->slope[a];
     memcpy(v, s->moved, s->n * sizeof(double));
@@ -56,28 +52,30 @@ static int lifted(signal *s, long status, double *h, double *v) {
 }
 
 static int write_gradient(signal *s, long status, double *out) {
-    double *h = s->pull, *v = s->y;
-    int is_solved = lifted(s, status, h, v);
+    double *h = s->step, *v = s->y;
+    int is_solved = lift_to(s, status, h, v);
     for (long i = 0; i < s->k; i++)
         for (long j = 0; j < s->n; j++)
             out[i * s->n + j] = -s->z[i] * v[j] - h[i] * s->x[j];
     return is_solved;
 }
 
+static signal solution(long k, long n, double *work) { return views(k, n, 0.0, work + signal_size(k, n), work); }
+
 long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
-    signal s = solved(k, n, work);
+    signal s = solution(k, n, work);
     fill(s.y, g, n);
-    return lifted(&s, status, h, v);
+    return lift_to(&s, status, h, v);
 }
 
 long signal_gradient(long k, long n, const double *g, long status, double *work, double *out) {
-    signal s = solved(k, n, work);
+    signal s = solution(k, n, work);
     fill(s.y, g, n);
     return write_gradient(&s, status, out);
 }
 
 double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out) {
-    signal s = solved(k, n, work);
+    signal s = solution(k, n, work);
     double value = 0.0;
     for (long j = 0; j < n; j++) {
         double error = s.x[j] - target[j];
@@ -85,4 +83,14 @@ double signal_squared(long k, long n, const double *target, double scale, long s
         value += error * error;
     }
     return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
+}
+
+void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *of_rows, double *work, double *h,
+                  double *v, int64_t *solved) {
+    signal s = views(k, n, 0.0, of_rows, work);
+    for (long b = 0; b < count; b++) {
+        view_signal(&s, work + b * signal_size(k, n));
+        fill(s.y, g + b * n, n);
+        solved[b] = status[b] != FAILED && lift_to(&s, status[b], h + b * k, v + b * n);
+    }
 }

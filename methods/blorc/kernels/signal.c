@@ -24,9 +24,14 @@ enum {
 
 long dual_place(long n) { return padded(n) + 1; }
 
-long work_size(long k, long n) {
-    long rows = padded(k) + LANES, columns = padded(n), blocks = blocks_of(k) + 1;
-    return 3 * columns + rows * (10 + 2 * LANES) + rows * columns + rows * rows + 5 * blocks + 5 * LANES;
+long rows_size(long k, long n) {
+    long rows = padded(k) + LANES;
+    return LANES + rows * (padded(n) + LANES + 5) + 2 * (blocks_of(k) + 1) + 2;
+}
+
+long signal_size(long k, long n) {
+    long rows = padded(k);
+    return LANES + 3 * padded(n) + rows * (5 + LANES + rows) + 3 * blocks_of(k) + 4;
 }
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
@@ -83,15 +88,11 @@ static void write_zeros(signal *s, long i, span columns) {
     s->written[i] = all;
 }
 
-/* Take y and W, what its rows cover, their sizes and their products by block; whether all of them, and y, have a length that float64
-   holds. */
-static int measure(signal *s, const double *w, const double *y) {
-    lanes products[LANES];
-    fill(s->y, y, s->n);
-    *s->norm = length_of(y, s->n);
-    *s->iterations = 0.0;
-    int sound = 0.0 < *s->norm && *s->norm < INFINITY;
+/* Take W, what its rows cover, their sizes and their products by block; whether all sizes are numbers that float64 holds. */
+static int measure(signal *s, const double *w) {
+    int sound = 1;
     for (long block = 0; block <= s->blocks; block++) {
+        lanes products[LANES];
         take_rows(s, w, block);
         rows own = block_rows(s, block);
         own_products(&own, s->covered[block], &own, (span){0, 0}, products);
@@ -107,6 +108,17 @@ static int measure(signal *s, const double *w, const double *y) {
             store(s->pull + (block * LANES + b) * LANES, RELAXATION * products[b] * load(s->inverse + block * LANES));
     }
     return sound;
+}
+
+/* Take y, x = y and z = 0; whether |y| is a number that float64 holds. */
+static int begin(signal *s, const double *y) {
+    fill(s->y, y, s->n);
+    memcpy(s->x, s->y, s->length * sizeof(double));
+    memset(s->z, 0, padded(s->k) * sizeof(double));
+    *s->norm = length_of(y, s->n);
+    *s->iterations = 0.0;
+    s->kept[0] = s->kept[1] = 0;
+    return 0.0 < *s->norm && *s->norm < INFINITY;
 }
 
 /* x <- y - W'z afresh */
@@ -359,38 +371,69 @@ static long settle(signal *s) {
     return FAILED;
 }
 
-long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
-    signal s = views(k, n, beta, work);
-    fill(s.x, y, n);
-    memset(s.z, 0, padded(k) * sizeof(double));
-    if (!measure(&s, w, y))
+static long solve_one(signal *s, const double *y, const double *near) {
+    if (!begin(s, y) || !s->kind[0])
         return FAILED;
+    if (s->kind[1])
+        return solve_orthogonal(s);
     if (near) {
-        for (long i = 0; i < k; i++)
-            s.z[i] = smaller(larger(near[i], -beta), beta);
-        primal(&s);
-    } else if (rows_orthogonal(&s)) {
-        return solve_orthogonal(&s);
+        for (long i = 0; i < s->k; i++)
+            s->z[i] = smaller(larger(near[i], -s->beta), s->beta);
+        primal(s);
     }
-    descend(&s, SWEEPS);
-    primal(&s);
-    find_state(&s);
-    return settle(&s);
+    descend(s, SWEEPS);
+    primal(s);
+    find_state(s);
+    return settle(s);
+}
+
+static long restore_one(signal *s, const double *y, const double *z, long status) {
+    int sound = begin(s, y) && s->kind[0];
+    fill(s->z, z, s->k);
+    if (status == FAILED || (status != ZERO && !sound))
+        return FAILED;
+    primal(s);
+    if (status == ZERO)
+        memset(s->x, 0, s->length * sizeof(double));
+    find_state(s);
+    list_free(s);
+    if (status == FACTORED)
+        factorise(&s->f, s->square, PIVOT);
+    return status == FACTORED && s->f.rank < s->kept[0] ? FAILED : status;
+}
+
+/* The views of a first signal, with what is known of W alone */
+static signal prepared(long k, long n, const double *w, double beta, double *of_rows, double *work) {
+    signal s = views(k, n, beta, of_rows, work);
+    s.kind[0] = measure(&s, w);
+    s.kind[1] = s.kind[0] && rows_orthogonal(&s);
+    return s;
+}
+
+long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
+    signal s = prepared(k, n, w, beta, work + signal_size(k, n), work);
+    return solve_one(&s, y, near);
 }
 
 long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work) {
-    signal s = views(k, n, beta, work);
-    int sound = measure(&s, w, y);
-    fill(s.z, z, k);
-    if (status == FAILED || (status != ZERO && !sound))
-        return FAILED;
-    primal(&s);
-    if (status == ZERO)
-        memset(s.x, 0, n * sizeof(double));
-    find_state(&s);
-    list_free(&s);
-    if (status == FACTORED)
-        factorise(&s.f, s.square, PIVOT);
-    return status == FACTORED && s.f.rank < s.kept[0] ? FAILED : status;
+    signal s = prepared(k, n, w, beta, work + signal_size(k, n), work);
+    return restore_one(&s, y, z, status);
 }
 
+void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *of_rows,
+                   double *work, int64_t *status) {
+    signal s = prepared(k, n, w, beta, of_rows, work);
+    for (long b = 0; b < count; b++) {
+        view_signal(&s, work + b * signal_size(k, n));
+        status[b] = solve_one(&s, y + b * n, near ? near + b * k : 0);
+    }
+}
+
+void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *of_rows,
+                     double *work, int64_t *status) {
+    signal s = prepared(k, n, w, beta, of_rows, work);
+    for (long b = 0; b < count; b++) {
+        view_signal(&s, work + b * signal_size(k, n));
+        status[b] = restore_one(&s, y + b * n, z + b * k, status[b]);
+    }
+}

@@ -1,15 +1,21 @@
-/* One signal: x* = y - W'z with z = argmin over |z_i| <= beta of 1/2 |y - W'z|^2, exactly, and the adjoint of W -> x*.
+/* x* = y - W'z with z = argmin over |z_i| <= beta of 1/2 |y - W'z|^2, exactly, and the adjoint of W -> x*: for one signal y, or for
+   several that share W.
 
-   W is (k, n), row after row; k and n are at least 1. All arrays are float64 and without gaps. `work` is one array of
-   `work_size(k, n)` numbers that the caller brings, and that holds all there is to a solution, W included: x* in its first n, z in the
-   k from `dual_place(n)` on, and just before z how many Newton steps and sweeps were taken. */
+   W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps. The caller
+   brings the work arrays, and they hold all there is to a solution, W included: of_rows, `rows_size(k, n)` numbers, what is known of
+   W alone; work, `signal_size(k, n)` numbers a signal. In those of a signal x* is in the first n, z in the k from `dual_place(n)` on,
+   and just before z stands how many Newton steps and sweeps were taken. Where there is one signal, `work` has room for both. */
+
+#include <stdint.h>
 
 enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
 /* What a solution ends as. FAILED: not verified, or so close to a kink that float64 cannot tell; x and z are where it came to.
    FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is diagonal.
-   ZERO: x* = 0 for every W close by; z lies strictly inside the box. `solve_signal` finds no ZERO: its caller does. */
+   ZERO: x* = 0 for every W close by; z lies strictly inside the box. No solution ends as ZERO by itself: its caller finds out. */
 
-long work_size(long k, long n);
+long rows_size(long k, long n);
+
+long signal_size(long k, long n);
 
 long dual_place(long n);
 
@@ -29,3 +35,13 @@ long signal_gradient(long k, long n, const double *g, long status, double *work,
 
 /* The same for L = scale / 2 |x* - target|^2, target (n). Returns L, or NaN where the adjoint is not solved. */
 double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out);
+
+/* The first three for `count` signals that share W: y, g, v (count, n), near, z, h (count, k), status and solved (count). */
+void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *of_rows,
+                   double *work, int64_t *status);
+
+void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *of_rows,
+                     double *work, int64_t *status);
+
+void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *of_rows, double *work, double *h,
+                  double *v, int64_t *solved);

@@ -1,0 +1,140 @@
+"""x*(W) exactly and its adjoint for the signals of a batch that share W: one after the other in the kernel, threads side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from methods._bounded import Exact, counted
+from methods.blorc.kernels import KERNELS
+from methods.blorc.solver import Compiled, SignalSolver, checked
+from problems.base import Array
+
+SMALL = 2**19 - 1  # multiplications up to which OpenBLAS keeps a product to this thread; its others would go on to spin
+
+
+class BatchSolver:
+    """W (k, n) -> Batch for signals y (batch, n); `threads` share the signals. Errors as for one signal."""
+
+    def __init__(self, y: Array, beta: float, keeps_rank: bool = False, threads: int = 1) -> None:
+        self.y, self.beta, self.keeps_rank = np.ascontiguousarray(y), beta, keeps_rank
+        bounds = [len(y) * part // threads for part in range(threads + 1)]
+        self.parts = [slice(*ends) for ends in pairwise(bounds) if ends[0] < ends[1]]
+
+    def solve(self, w: Array, near: Array | None = None) -> Batch:
+        """`near`: the duals (batch, k) of a W close by, to start from."""
+        found = Batch(self, checked(w, self.y), np.empty(len(self.y), np.int64))
+        start = None if near is None else np.ascontiguousarray(near)
+        found.run("solve_signals", start)
+        return found
+
+    def restore(self, w: Array, z: Array, status: Array) -> Batch:
+        """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
+        found = Batch(self, checked(w, self.y), np.array(status))
+        found.run("restore_signals", np.ascontiguousarray(z))
+        return found
+
+    def single(self, index: int) -> SignalSolver:
+        return SignalSolver(self.y[index], self.beta, self.keeps_rank)
+
+    def each(self, call: Callable[[int], object]) -> None:
+        """call(index of a part) for every part, this thread taking the first; the kernel holds no lock."""
+        others = [self._pool.submit(call, part) for part in range(1, len(self.parts))]
+        call(0)
+        for other in others:
+            other.result()
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(len(self.parts))
+
+
+class Batch:
+    """The solutions in the work arrays of `kernels/signal.h`; what the kernel leaves open is that of the route that never fails."""
+
+    def __init__(self, solver: BatchSolver, w: Array, status: Array) -> None:
+        (k, n), lib = w.shape, KERNELS.lib
+        self.solver, self.w, self.status = solver, w, status
+        self._rows = np.empty((len(solver.parts), lib.rows_size(k, n)))
+        self._work = np.empty((len(solver.y), lib.signal_size(k, n)))
+        self._dual = int(lib.dual_place(n))
+        self._open: dict[int, Exact] = {}
+
+    @property
+    def x(self) -> Array:
+        return self._work[:, : self.w.shape[1]]
+
+    @property
+    def z(self) -> Array:
+        return self._work[:, self._dual : self._dual + self.w.shape[0]]
+
+    @property
+    def iterations(self) -> int:
+        """Newton steps and sweeps of the signal that took most."""
+        return int(self._work[:, self._dual - 1].max())
+
+    @property
+    def doubt(self) -> str:
+        """The doubts, each once."""
+        return "; ".join(sorted({found.doubt for found in self._open.values()} - {""}))
+
+    @property
+    def notes(self) -> list[str]:
+        """That of each signal that was handed over."""
+        return [found.note for found in self._open.values()]
+
+    @property
+    def note(self) -> str:
+        """The notes, each with the number of signals it concerns."""
+        return counted(self.notes, len(self.x)) if self._open else ""
+
+    def run(self, name: str, duals: Array | None) -> None:
+        """Solve, or restore, all signals."""
+        solver, (k, n), none = self.solver, self.w.shape, KERNELS.ffi.NULL
+
+        def call(index: int) -> None:
+            part = solver.parts[index]
+            y, rows, work, status = solver.y[part], self._rows[index], self._work[part], self.status[part]
+            given = none if duals is None else duals[part]
+            KERNELS.call(name, k, n, len(y), self.w, y, solver.beta, given, rows, work, status)
+
+        solver.each(call)
+        for index in np.flatnonzero(self.status == KERNELS.lib.FAILED).tolist():
+            single = solver.single(index)
+            if name == "solve_signals":
+                found = single.solve(self.w)
+                if isinstance(found, Compiled):
+                    self.status[index] = found.status
+            else:
+                found = single.hand_over(self.w, self.z[index].copy())
+            self._open[index] = found
+            self.x[index], self.z[index] = found.x, found.z
+
+    def adjoint(self, g: Array) -> tuple[Array, Array]:
+        solver, (k, n), g = self.solver, self.w.shape, np.ascontiguousarray(g)
+        h, v, solved = np.empty((len(g), k)), np.empty((len(g), n)), np.empty(len(g), np.int64)
+
+        def call(index: int) -> None:
+            part = solver.parts[index]
+            arrays = g[part], self.status[part], self._rows[index], self._work[part], h[part], v[part], solved[part]
+            KERNELS.call("lift_signals", k, n, len(g[part]), *arrays)
+
+        solver.each(call)
+        solved[list(self._open)] = 0
+        for index in np.flatnonzero(solved == 0).tolist():
+            found = self._open.get(index) or solver.single(index).hand_over(self.w, self.z[index].copy())
+            h[index], v[index] = found.adjoint(g[index])
+        return h, v
+
+    def gradient(self, g: Array) -> Array:
+        """-(z^T v + h^T x), in products that OpenBLAS keeps to this thread."""
+        h, v = self.adjoint(g)
+        out, rows = np.zeros(self.w.shape), max(SMALL // self.w.size, 1)
+        for first in range(0, len(g), rows):
+            part = slice(first, first + rows)
+            out -= self.z[part].T @ v[part] + h[part].T @ self.x[part]
+        return out
