@@ -59,7 +59,7 @@ class Batch:
     def __init__(self, solver: BatchSolver, w: Array, status: Array) -> None:
         (k, n), lib = w.shape, KERNELS.lib
         self.solver, self.w, self.status = solver, w, status
-        self._rows = np.empty((len(solver.parts), lib.rows_size(k, n)))
+        self._shared = np.empty((len(solver.parts), lib.shared_size(k, n)))
         self._work = np.empty((len(solver.y), lib.signal_size(k, n)))
         self._dual = int(lib.dual_place(n))
         self._open: dict[int, Exact] = {}
@@ -98,9 +98,9 @@ class Batch:
 
         def call(index: int) -> None:
             part = solver.parts[index]
-            y, rows, work, status = solver.y[part], self._rows[index], self._work[part], self.status[part]
+            y, shared, work, status = solver.y[part], self._shared[index], self._work[part], self.status[part]
             given = none if duals is None else duals[part]
-            KERNELS.call(name, k, n, len(y), self.w, y, solver.beta, given, rows, work, status)
+            KERNELS.call(name, k, n, len(y), self.w, y, solver.beta, given, shared, work, status)
 
         solver.each(call)
         for index in np.flatnonzero(self.status == KERNELS.lib.FAILED).tolist():
@@ -120,7 +120,7 @@ class Batch:
 
         def call(index: int) -> None:
             part = solver.parts[index]
-            arrays = g[part], self.status[part], self._rows[index], self._work[part], h[part], v[part], solved[part]
+            arrays = g[part], self.status[part], self._shared[index], self._work[part], h[part], v[part], solved[part]
             KERNELS.call("lift_signals", k, n, len(g[part]), *arrays)
 
         solver.each(call)

@@ -85,9 +85,9 @@ double signal_squared(long k, long n, const double *target, double scale, long s
     return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
 }
 
-void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *of_rows, double *work, double *h,
+void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *shared, double *work, double *h,
                   double *v, int64_t *solved) {
-    signal s = views(k, n, 0.0, of_rows, work);
+    signal s = views(k, n, 0.0, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         fill(s.y, g + b * n, n);

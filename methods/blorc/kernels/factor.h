@@ -19,13 +19,23 @@ typedef struct {
     long rank;       /* how many rows are independent */
     span *reach;     /* (blocks) the columns of W that a block of F covers */
     int64_t *start;  /* (blocks) the first block of columns in which L is not zero */
-    double *lower;   /* (blocks LANES)^2: L below the diagonal blocks, and on them the inverses, transposed */
+    double *lower;   /* the rows of L, block after block, each up to its block on the diagonal, which holds the inverse, transposed */
     double *inverse; /* (blocks, LANES, LANES) the inverses of the diagonal blocks */
 } factor;
 
 static inline rows rows_of(const factor *f, long block) { return listed(f->w, f->length, f->list, block * LANES); }
 
-static inline rows lower_rows(const factor *f, long block) { return rows_from(f->lower, f->blocks * LANES, block * LANES); }
+/* How many numbers so many blocks of rows of L have; those of a block have `row_length`. */
+static inline long lower_size(long blocks) { return blocks * (blocks + 1) / 2 * LANES * LANES; }
+
+static inline long row_length(long block) { return (block + 1) * LANES; }
+
+static inline rows lower_rows(const factor *f, long block) {
+    return rows_from(f->lower + lower_size(block), row_length(block), 0);
+}
+
+/* The inverse of a block on the diagonal, transposed, in rows of `row_length` */
+static inline double *transposed(const factor *f, long block) { return f->lower + lower_size(block) + block * LANES; }
 
 /* sum_b t_b a_b for the LANES rows of a square */
 static inline lanes combined(const double *square, long length, const double *t) {
@@ -54,10 +64,9 @@ static inline void find_start(factor *f) {
     }
 }
 
-/* Two rows of L in the columns of a block before their own */
-static inline void eliminate(factor *f, long a, long block, const rows *w, const rows *lower, long start) {
-    long length = f->blocks * LANES, column = block * LANES;
-    double *pair[2] = {f->lower + a * length, f->lower + (a + 1) * length};
+/* Rows a and a + 1 of L, those at `pair`, in the columns of a block before their own */
+static inline void eliminate(factor *f, long a, double *const *pair, long block, const rows *w, const rows *lower, long start) {
+    long column = block * LANES;
     const double *of_w[2] = {f->w + f->list[a] * f->length, f->w + f->list[a + 1] * f->length};
     lanes sum[2 * LANES] = {{0}};
     double t[2 * LANES];
@@ -66,7 +75,7 @@ static inline void eliminate(factor *f, long a, long block, const rows *w, const
     store(t, totals(sum));
     store(t + LANES, totals(sum + LANES));
     for (int v = 0; v < 2; v++)
-        store(pair[v] + column, combined(f->lower + column * length + column, length, t + v * LANES));
+        store(pair[v] + column, combined(transposed(f, block), row_length(block), t + v * LANES));
 }
 
 /* product_b <- the products of the rows of a block with its row b, less those of their rows of L */
@@ -107,35 +116,35 @@ static inline long invert_block(lanes *product, const double *squares, double sh
 
 /* squares: |w_i|^2 of all rows of W; `find_reach` comes first. */
 static inline void factorise(factor *f, const double *squares, double share) {
-    long length = f->blocks * LANES;
     f->rank = 0;
     find_start(f);
     for (long block = 0; block < f->blocks; block++) {
-        long first = block * LANES, start = f->start[block];
+        long first = block * LANES, start = f->start[block], length = row_length(block);
+        double *own_rows = f->lower + lower_size(block), own[LANES];
         for (long c = start; c < block; c++) {
             rows w = rows_of(f, c), lower = lower_rows(f, c);
-            for (long a = first; a < first + LANES; a += 2)
-                eliminate(f, a, c, &w, &lower, start);
+            for (int b = 0; b < LANES; b += 2) {
+                double *pair[2] = {own_rows + b * length, own_rows + (b + 1) * length};
+                eliminate(f, first + b, pair, c, &w, &lower, start);
+            }
         }
         rows w = rows_of(f, block), lower = lower_rows(f, block);
         lanes product[LANES];
-        double own[LANES];
         own_products(&w, f->reach[block], &lower, (span){start * LANES, first}, product);
         for (int b = 0; b < LANES; b++)
             own[b] = squares[f->list[first + b]];
-        f->rank += invert_block(product, own, share, f->inverse + first * LANES, f->lower + first * length + first, length);
+        f->rank += invert_block(product, own, share, f->inverse + first * LANES, transposed(f, block), length);
     }
 }
 
 /* r <- (L L')^{-1} r, in whole blocks */
 static inline void solve(const factor *f, double *r) {
-    long length = f->blocks * LANES;
     double t[LANES];
     for (long block = 0; block < f->blocks; block++) {
         long first = block * LANES;
         rows lower = lower_rows(f, block);
         store(t, load(r + first) - dots(&lower, r, (span){f->start[block] * LANES, first}));
-        store(r + first, combined(f->lower + first * length + first, length, t));
+        store(r + first, combined(transposed(f, block), row_length(block), t));
     }
     for (long block = f->blocks - 1; block >= 0; block--) {
         long first = block * LANES;

@@ -24,14 +24,13 @@ enum {
 
 long dual_place(long n) { return padded(n) + 1; }
 
-long rows_size(long k, long n) {
+long shared_size(long k, long n) {
     long rows = padded(k) + LANES;
-    return LANES + rows * (padded(n) + LANES + 5) + 2 * (blocks_of(k) + 1) + 2;
+    return LANES + (rows + 2) * padded(n) + rows * (LANES + 8) + 2 * (blocks_of(k) + 1) + 3;
 }
 
 long signal_size(long k, long n) {
-    long rows = padded(k);
-    return LANES + 3 * padded(n) + rows * (5 + LANES + rows) + 3 * blocks_of(k) + 4;
+    return LANES + padded(n) + padded(k) * (2 + LANES) + 3 + 3 * blocks_of(k) + lower_size(blocks_of(k));
 }
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
@@ -403,8 +402,8 @@ static long restore_one(signal *s, const double *y, const double *z, long status
 }
 
 /* The views of a first signal, with what is known of W alone */
-static signal prepared(long k, long n, const double *w, double beta, double *of_rows, double *work) {
-    signal s = views(k, n, beta, of_rows, work);
+static signal prepared(long k, long n, const double *w, double beta, double *shared, double *work) {
+    signal s = views(k, n, beta, shared, work);
     s.kind[0] = measure(&s, w);
     s.kind[1] = s.kind[0] && rows_orthogonal(&s);
     return s;
@@ -420,18 +419,18 @@ long restore_signal(long k, long n, const double *w, const double *y, double bet
     return restore_one(&s, y, z, status);
 }
 
-void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *of_rows,
+void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *shared,
                    double *work, int64_t *status) {
-    signal s = prepared(k, n, w, beta, of_rows, work);
+    signal s = prepared(k, n, w, beta, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         status[b] = solve_one(&s, y + b * n, near ? near + b * k : 0);
     }
 }
 
-void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *of_rows,
+void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *shared,
                      double *work, int64_t *status) {
-    signal s = prepared(k, n, w, beta, of_rows, work);
+    signal s = prepared(k, n, w, beta, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         status[b] = restore_one(&s, y + b * n, z + b * k, status[b]);

@@ -2,8 +2,8 @@
    several that share W.
 
    W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps. The caller
-   brings the work arrays, and they hold all there is to a solution, W included: of_rows, `rows_size(k, n)` numbers, what is known of
-   W alone; work, `signal_size(k, n)` numbers a signal. In those of a signal x* is in the first n, z in the k from `dual_place(n)` on,
+   brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n)` numbers, W and
+   what is needed on the way; work, `signal_size(k, n)` numbers a signal. In those of a signal x* is in the first n, z in the k from `dual_place(n)` on,
    and just before z stands how many Newton steps and sweeps were taken. Where there is one signal, `work` has room for both. */
 
 #include <stdint.h>
@@ -13,7 +13,7 @@ enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
    FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is diagonal.
    ZERO: x* = 0 for every W close by; z lies strictly inside the box. No solution ends as ZERO by itself: its caller finds out. */
 
-long rows_size(long k, long n);
+long shared_size(long k, long n);
 
 long signal_size(long k, long n);
 
@@ -37,11 +37,11 @@ long signal_gradient(long k, long n, const double *g, long status, double *work,
 double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out);
 
 /* The first three for `count` signals that share W: y, g, v (count, n), near, z, h (count, k), status and solved (count). */
-void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *of_rows,
+void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *shared,
                    double *work, int64_t *status);
 
-void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *of_rows,
+void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *shared,
                      double *work, int64_t *status);
 
-void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *of_rows, double *work, double *h,
+void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *shared, double *work, double *h,
                   double *v, int64_t *solved);

@@ -9,12 +9,11 @@
 static const double ACCEPTED = 1e-11; /* residual of a free row, above which a solution is not accepted */
 static const double ROUNDING = 2e-15; /* the same, above which it is refined */
 
-/* Views of two work arrays: what is known of W alone, and one signal. What has k or n numbers is filled up with zeros to whole lanes,
-   and W with a row of zeros more. */
+/* Views of two work arrays. What has k or n numbers is filled up with zeros to whole lanes, and W with a row of zeros more. */
 typedef struct {
     long k, n, blocks, length; /* blocks of rows, and numbers in a row, of W in whole lanes */
     double beta;
-    /* of W */
+    /* What signals share: W, */
     double *w;       /* (k + 1, n) */
     double *size;    /* (k) |w_i| */
     double *square;  /* (k) |w_i|^2 */
@@ -23,15 +22,16 @@ typedef struct {
     span *covered;   /* (blocks + 1) the columns that the rows of a block cover */
     span *written;   /* (k) the columns in which a row of `w` is written: it is zero in others */
     int64_t *kind;   /* (2) whether the sizes of all rows are sound, and whether all are orthogonal */
-    /* of the signal */
-    double *x, *y;      /* (n) */
-    double *moved;      /* (n) */
-    double *z;          /* (k) */
-    double *slope;      /* (k) W x */
-    double *step;       /* (k) of the free rows */
-    double *norm;       /* (1) |y| */
+    /* and room for the signal at hand. */
+    double *y, *moved; /* (n) */
+    double *slope;     /* (k) W x */
+    double *step;      /* (k) of the free rows */
+    double *norm;      /* (1) |y| */
+    int64_t *state;    /* (k) the sign of a row at its bound, 0 for a free one */
+    /* What stays of a signal. */
+    double *x;          /* (n) */
     double *iterations; /* (1) */
-    int64_t *state;     /* (k) the sign of a row at its bound, 0 for a free one */
+    double *z;          /* (k) */
     int64_t *free_rows; /* (k) filled up with the row of zeros */
     int64_t *kept;      /* (2) how many rows are free, in how many blocks */
     factor f;           /* of the free rows */
@@ -49,17 +49,23 @@ static inline double *taken(double **work, long count) {
 
 static inline double *aligned(double *work) { return (double *)(((uintptr_t)work + WIDTH - 1) / WIDTH * WIDTH); }
 
-static inline void view_rows(signal *s, double *work) {
+static inline void view_shared(signal *s, double *work) {
     long rows = padded(s->k) + LANES;
     work = aligned(work);
     s->w = taken(&work, rows * s->length);
     s->pull = taken(&work, rows * LANES);
+    s->y = taken(&work, s->length);
+    s->moved = taken(&work, s->length);
     s->size = taken(&work, rows);
     s->square = taken(&work, rows);
     s->inverse = taken(&work, rows);
+    s->slope = taken(&work, rows);
+    s->step = taken(&work, rows);
+    s->state = (int64_t *)taken(&work, rows);
     s->written = (span *)taken(&work, 2 * rows);
     s->covered = (span *)taken(&work, 2 * (s->blocks + 1));
     s->kind = (int64_t *)taken(&work, 2);
+    s->norm = taken(&work, 1);
 }
 
 static inline void view_signal(signal *s, double *work) {
@@ -67,29 +73,19 @@ static inline void view_signal(signal *s, double *work) {
     s->x = taken(&work, s->length);
     s->iterations = taken(&work, 1);
     s->z = taken(&work, rows);
-    s->norm = taken(&work, 1);
     s->kept = (int64_t *)taken(&work, 2);
+    s->free_rows = (int64_t *)taken(&work, rows);
+    s->f = (factor){.w = s->w, .length = s->length, .covered = s->covered, .list = s->free_rows};
     s->f.reach = (span *)taken(&work, 2 * s->blocks);
     s->f.start = (int64_t *)taken(&work, s->blocks);
-    work = aligned(work);
-    s->y = taken(&work, s->length);
-    s->moved = taken(&work, s->length);
-    s->slope = taken(&work, rows);
-    s->step = taken(&work, rows);
-    s->state = (int64_t *)taken(&work, rows);
-    s->free_rows = (int64_t *)taken(&work, rows);
-    s->f.inverse = taken(&work, rows * LANES);
-    s->f.lower = taken(&work, rows * rows);
-    s->f.w = s->w;
-    s->f.length = s->length;
-    s->f.covered = s->covered;
-    s->f.list = s->free_rows;
+    s->f.inverse = aligned(work);
+    s->f.lower = s->f.inverse + rows * LANES;
 }
 
-static inline signal views(long k, long n, double beta, double *of_rows, double *of_signal) {
+static inline signal views(long k, long n, double beta, double *shared, double *work) {
     signal s = {.k = k, .n = n, .blocks = blocks_of(k), .length = padded(n), .beta = beta};
-    view_rows(&s, of_rows);
-    view_signal(&s, of_signal);
+    view_shared(&s, shared);
+    view_signal(&s, work);
     return s;
 }
 
