@@ -184,8 +184,8 @@ def test_a_crash_and_a_timeout_cost_one_check() -> None:
     source = str(HERE / "_methods.py") + ":ALL"
     named = {method.name: method for method in checks.chosen(source)}
     crashes, sleeps = named["crashes"], named["sleeps"]
-    with Checker((), (source,), timeout_s=2.0, preparation_s=2.0) as checker:
-        crash, slow, fine = (checker.verdict(m, "float64", "tv") for m in (crashes, sleeps, Blorc()))
+    with Checker((), (source,), timeout_s=2.0) as checker:
+        crash, slow, fine = (checker.verdict(m, "purity", "tv") for m in (crashes, sleeps, Blorc()))
     assert (crash.passed, crash.outcome) == (False, "flagged")
     assert "SIGSEGV" in crash.message
     assert "timeout" in slow.message
@@ -217,6 +217,7 @@ WRONG = {
     ("blorc", "--into", "x"): "--into goes with --all",
     ("--all", "--into", "/nonexistent"): "/nonexistent is not a run folder",
     ("blorc", "--timeout", "0"): "--timeout must be a finite number of seconds above 0",
+    ("blorc", "--preparation-timeout", "nan"): "--preparation-timeout must be a finite number of seconds above 0, got nan",
 }
 
 
