@@ -48,12 +48,19 @@ def chosen(name: str) -> tuple[GradientMethod, ...]:
 class Checker:
     """One worker that answers checks; it is replaced when a check ends it, so that a crash costs one check."""
 
-    def __init__(self, methods: Iterable[GradientMethod], sources: tuple[str, ...] = (), timeout_s: float = 60.0) -> None:
-        if not (math.isfinite(timeout_s) and timeout_s > 0):
-            raise ValueError(f"--timeout must be a finite number of seconds above 0, got {timeout_s}")
+    def __init__(
+        self,
+        methods: Iterable[GradientMethod],
+        sources: tuple[str, ...] = (),
+        timeout_s: float = 60.0,
+        preparation_s: float = 300.0,
+    ) -> None:
+        for option, seconds in (("--timeout", timeout_s), ("--preparation-timeout", preparation_s)):
+            if not (math.isfinite(seconds) and seconds > 0):
+                raise ValueError(f"{option} must be a finite number of seconds above 0, got {seconds}")
         spawn = context(1, sorted({name for method in methods for name in method.requires}))
         settings = Settings(sources, environment.cores()[:1], MEMORY, "", False)
-        self._handle = Handle(spawn, settings, Limits(timeout_s, MEMORY))
+        self._handle = Handle(spawn, settings, Limits(timeout_s, preparation_s, MEMORY))
 
     def __enter__(self) -> Checker:
         return self
@@ -84,11 +91,11 @@ def settled(label: str, verdict: Verdict, faults: tuple[KnownFault, ...] = KNOWN
     return replace(verdict, passed=False, fault=fault.reference, message=gone)
 
 
-def run(name: str, timeout_s: float, show: Callable[[str], None]) -> bool:
+def run(name: str, show: Callable[[str], None], timeout_s: float, preparation_s: float) -> bool:
     """Every check of one method (or of all that the name stands for); whether all passed."""
     methods = chosen(name)
     failed = 0
-    with Checker(methods, (name,) if is_source(name) else (), timeout_s) as checker:
+    with Checker(methods, (name,) if is_source(name) else (), timeout_s, preparation_s) as checker:
         for method in methods:
             show(method.label)
             for check, instance in EVERY:
@@ -109,10 +116,10 @@ def line(verdict: Verdict) -> str:
     return f"  {mark:5} {verdict.check:12} {verdict.instance:31} {verdict.outcome:8} {figure:8} {text}".rstrip()
 
 
-def table(timeout_s: float, step: Callable[[str], None]) -> dict[str, Any]:
+def table(step: Callable[[str], None], timeout_s: float, preparation_s: float) -> dict[str, Any]:
     """The content of checks.json: every column on every trap."""
     cells: dict[tuple[str, str], dict[str, Verdict]] = {key: {} for key in HARD}
-    with Checker(COLUMNS, (), timeout_s) as checker:
+    with Checker(COLUMNS, (), timeout_s, preparation_s) as checker:
         for method in COLUMNS:
             step(method.label)
             for check, instance in HARD:

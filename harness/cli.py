@@ -20,6 +20,7 @@ app = typer.Typer(
 RUNS = Path(__file__).parent.parent / "results" / "runs"
 
 Names = list[str] | None
+_PREPARATION = "seconds that set-up with the first call, which may compile, may take; never less than a call"
 
 
 class BadInput(typer.TyperException):
@@ -58,6 +59,7 @@ def run(
     device: Annotated[str, typer.Option(help="cpu or cuda: where the methods do their work")] = "cpu",
     budget: Annotated[float | None, typer.Option(help="seconds of sampling a cell")] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds a call may take; 60, scaling: 10, device: 20")] = None,
+    preparation_timeout: Annotated[float, typer.Option(help=_PREPARATION)] = 300.0,
     memory_limit: Annotated[float, typer.Option(help="GiB a worker may hold; 0: no limit")] = 8.0,
     executor: Annotated[str, typer.Option(help="local, or dask: blocks on the workers of a cluster")] = "local",
     scheduler: Annotated[str | None, typer.Option(help="address of the dask scheduler, such as tcp://host:8786")] = None,
@@ -84,7 +86,7 @@ def run(
             finished: Path | None = commands.resume(resume, executor, scheduler)
         else:
             target = out or RUNS / f"{preset or ('custom' if given else 'default')}-{datetime.now():%Y%m%d-%H%M%S}"
-            limits = threads, device, budget, timeout, memory_limit
+            limits = threads, device, budget, timeout, preparation_timeout, memory_limit
             request = commands.Request(preset, given, tuple(method or ()), *limits, executor, scheduler)
             finished = commands.run(request, target, dry_run)
         if finished is None:
@@ -152,6 +154,7 @@ def check(
     all_: Annotated[bool, typer.Option("--all", help="the table of what each method returns on each trap")] = False,
     into: Annotated[Path | None, typer.Option(help="with --all: run folder whose report is to show the table")] = None,
     timeout: Annotated[float, typer.Option(help="seconds a call may take")] = 60.0,
+    preparation_timeout: Annotated[float, typer.Option(help=_PREPARATION)] = 300.0,
 ) -> None:
     """Conformance and trap instances for one method, or the table for all; exit code 1 when a check fails.
 
@@ -162,7 +165,8 @@ def check(
             raise ValueError("give either a METHOD or --all")
         if into is not None and not all_:
             raise ValueError("--into goes with --all; the checks of one method are printed")
-        passed = _check_all(into, timeout) if method is None else _check_one(method, timeout)
+        limits = timeout, preparation_timeout
+        passed = _check_all(into, limits) if method is None else _check_one(method, limits)
     raise typer.Exit(0 if passed else 1)
 
 
@@ -245,19 +249,19 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _check_one(method: str, timeout: float) -> bool:
+def _check_one(method: str, limits: tuple[float, float]) -> bool:
     from harness import check as checks
 
-    return checks.run(method, timeout, lambda line: print(line, flush=True))
+    return checks.run(method, lambda line: print(line, flush=True), *limits)
 
 
-def _check_all(into: Path | None, timeout: float) -> bool:
+def _check_all(into: Path | None, limits: tuple[float, float]) -> bool:
     from harness import check as checks
     from reports import checks_table
     from results import Run
 
     run = Run.open(into) if into is not None else None  # a wrong folder is told before the work
-    found = checks.table(timeout, lambda label: print(f"checking {label}", file=sys.stderr, flush=True))
+    found = checks.table(lambda label: print(f"checking {label}", file=sys.stderr, flush=True), *limits)
     if run is not None:
         run.write_checks(found)
         print(f"written: {run.path / 'checks.json'}; dargmin report {run.path} shows it")

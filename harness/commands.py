@@ -34,6 +34,7 @@ class Request:
     device: str
     budget_s: float | None
     timeout_s: float | None
+    preparation_s: float
     memory_limit_gib: float
     executor: str = "local"
     scheduler: str | None = None
@@ -133,7 +134,8 @@ def _measure(made: Run, options: Options, client: Any) -> Path:
 
 
 def _options(request: Request) -> Options:
-    for name, value in (("timeout", request.timeout_s), ("budget", request.budget_s)):
+    seconds = {"timeout": request.timeout_s, "preparation-timeout": request.preparation_s, "budget": request.budget_s}
+    for name, value in seconds.items():
         if value is not None and not 0 < value < math.inf:
             raise ValueError(f"--{name} must be above 0 seconds and finite, got {value}")
     if not 0 <= request.memory_limit_gib < math.inf:
@@ -146,6 +148,7 @@ def _options(request: Request) -> Options:
         threads=request.threads,
         budget_s=request.budget_s or BUDGET_S.get(request.preset or "default", 1.0),
         timeout_s=request.timeout_s or TIMEOUT_S.get(request.preset or "", 60.0),
+        preparation_s=request.preparation_s,
         memory_limit_gib=request.memory_limit_gib,
     )
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from harness.verdicts import EXACT, WRONG, Answer, Tick, Verdict, ask, by_design, graded
+from harness.verdicts import EXACT, WRONG, Answer, Begin, Verdict, ask, by_design, graded
 from methods import GradientMethod
 from problems import AnalysisL1
 from problems.traps import COTANGENTS, TRAPS, Trap
@@ -34,18 +34,18 @@ def regular(name: str, batch: int | None = None) -> AnalysisL1:
     return AnalysisL1.draw(n=16, batch=batch, **REGULAR[name])  # type: ignore[arg-type]
 
 
-def check_gradient(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_gradient(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The error against the reference within the method's own promise."""
     problem = regular(instance)
     truth = problem.reference().grad
     assert truth is not None
-    return graded(ask(method, problem, tick), truth, method.promise(problem), flags_pass=False)
+    return graded(ask(method, problem, begin), truth, method.promise(problem), flags_pass=False)
 
 
-def check_float64(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_float64(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """A float64 gradient of the shape of theta (a slope along a direction: a scalar)."""
     problem = regular(instance)
-    answer = ask(method, problem, tick)
+    answer = ask(method, problem, begin)
     if answer.gradient is None:
         return _law(answer, math.nan)
     shape = problem.theta.shape if answer.gradient.direction is None else ()
@@ -54,43 +54,44 @@ def check_float64(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
     return _law(answer, 0.0 if right else math.inf, f"expected float64 of shape {shape}, got {found}")
 
 
-def check_purity(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_purity(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """theta, another, the same again: identical bits."""
     problem = regular(instance)
     if reason := method.unsupported(problem):
         return _law(Answer(refused=reason), math.nan)
+    begin("preparation")
     prepared = method.prepare(problem)
     other = problem.perturbed(np.random.default_rng(0))
     grads = []
     for theta in (problem.theta, other, problem.theta):
-        tick()
         answer = Answer(prepared(np.array(theta)))
         grads.append(answer.grad.copy())
+        begin("call")
     figure = float(np.abs(grads[2] - grads[0]).max())
     right = grads[0].tobytes() == grads[2].tobytes()
     return _law(answer, 0.0 if right else max(figure, 1e-300), f"the same theta again differs by {figure:.1e}")
 
 
-def check_inputs(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_inputs(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The caller's theta is not written to, nor is it the gradient's memory."""
     problem = regular(instance)
     if reason := method.unsupported(problem):
         return _law(Answer(refused=reason), math.nan)
     theta = np.array(problem.theta)
-    tick()
+    begin("preparation")
     answer = Answer(method.prepare(problem)(theta))
     right = theta.tobytes() == problem.theta.tobytes() and not np.shares_memory(theta, answer.grad)
     return _law(answer, 0.0 if right else math.inf, "the array of the caller was changed or is shared")
 
 
-def check_homogeneity(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_homogeneity(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """grad(c L)/c = grad(L), c down to 1e-14; without a promise to WRONG, for it is a law and not accuracy."""
     problem = regular(instance)
-    first, worst, where = ask(method, problem, tick), 0.0, ""
+    first, worst, where = ask(method, problem, begin), 0.0, ""
     if first.gradient is None:
         return _law(first, math.nan)
     for scale in COTANGENTS:
-        answer = ask(method, replace(problem, loss_scale=scale), tick)
+        answer = ask(method, replace(problem, loss_scale=scale), begin)
         if answer.gradient is None:
             return _law(answer, math.nan)
         figure = float(np.linalg.norm(answer.grad / scale - first.grad) / np.linalg.norm(first.grad))
@@ -98,12 +99,12 @@ def check_homogeneity(method: GradientMethod, instance: str, tick: Tick) -> Verd
     return _law(first, worst, where, method.promise(problem) or WRONG)
 
 
-def check_batch(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_batch(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The gradient of a batch is the mean of those of its signals."""
     problem = regular(instance, BATCH)
-    together = ask(method, problem, tick)
+    together = ask(method, problem, begin)
     singles = [
-        ask(method, replace(problem, y=y, target=target), tick) for y, target in zip(problem.y, problem.target, strict=True)
+        ask(method, replace(problem, y=y, target=target), begin) for y, target in zip(problem.y, problem.target, strict=True)
     ]
     for answer in (together, *singles):
         if answer.gradient is None:
@@ -113,28 +114,28 @@ def check_batch(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
     return _law(together, figure, "the batch is not the mean of its signals", method.promise(problem) or WRONG)
 
 
-def check_shapes(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_shapes(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """A theta that does not fit the signals is refused with an exception."""
     problem = regular(instance)
     k, n = problem.theta.shape
     for wrong in (np.ones((k, n + 1)), np.ones((n, k))):
-        answer = ask(method, problem, tick, wrong)
+        answer = ask(method, problem, begin, wrong)
         if answer.gradient is not None:
             return _law(answer, math.inf, f"theta of shape {wrong.shape} was taken for {(k, n)}")
     return Verdict("", "", True, "refused" if answer.refused else "right", math.nan, answer.flag)
 
 
-def check_finite(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_finite(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """A theta with a NaN is refused, or the answer shows it."""
     theta = np.array(regular(instance).theta)
     theta.flat[0] = np.nan
-    answer = ask(method, regular(instance), tick, theta)
+    answer = ask(method, regular(instance), begin, theta)
     return Verdict(
         "", "", bool(answer.flag), "right" if answer.flag else "silent", math.nan, answer.flag or "a NaN in theta vanished"
     )
 
 
-def check_loose(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_loose(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The loosest rungs of the ladder (defaults may stand before them) are right to WRONG, or flagged; the worst counts."""
     problem = regular(instance)
     truth = problem.reference().grad
@@ -142,18 +143,18 @@ def check_loose(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
     rungs = method.ladder()[:2] if method.knob else (method,)
     verdicts = []
     for rung in rungs:
-        verdict = graded(ask(rung, problem, tick), truth, None, flags_pass=True)
+        verdict = graded(ask(rung, problem, begin), truth, None, flags_pass=True)
         verdicts.append(replace(verdict, message=f"{rung.label}: {verdict.message}"))
     return max(verdicts, key=lambda v: (v.outcome == "silent", v.outcome == "flagged", v.figure))
 
 
-def check_trap(method: GradientMethod, instance: str, tick: Tick) -> Verdict:
+def check_trap(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """What the method returns on a trap against what is right there."""
     trap = trap_named(instance)
     if trap.expectation == "refuse":
         return _refused(trap)
     problem = trap.make()
-    answer, promise = ask(method, problem, tick), method.promise(problem)
+    answer, promise = ask(method, problem, begin), method.promise(problem)
     if trap.expectation == "kink":
         return _at_kink(answer, promise)
     truth = trap.truth(problem) if trap.truth is not None else problem.reference().grad
@@ -195,7 +196,7 @@ def _law(answer: Answer, figure: float, message: str = "", limit: float = 0.0) -
     return Verdict("", "", False, "flagged" if answer.flag else "silent", figure, message)
 
 
-CHECKS: dict[str, tuple[Callable[[GradientMethod, str, Tick], Verdict], tuple[str, ...]]] = {
+CHECKS: dict[str, tuple[Callable[[GradientMethod, str, Begin], Verdict], tuple[str, ...]]] = {
     "gradient": (check_gradient, tuple(REGULAR)),
     "float64": (check_float64, ("tv", "dct, weight")),
     "purity": (check_purity, ("tv",)),
@@ -209,7 +210,7 @@ CHECKS: dict[str, tuple[Callable[[GradientMethod, str, Tick], Verdict], tuple[st
 }
 
 
-def verdict(method: GradientMethod, check: str, instance: str, tick: Tick) -> Verdict:
+def verdict(method: GradientMethod, check: str, instance: str, begin: Begin) -> Verdict:
     """One check of one method on one instance."""
-    found = CHECKS[check][0](method, instance, tick)
+    found = CHECKS[check][0](method, instance, begin)
     return by_design(method, replace(found, check=check, instance=instance))

@@ -67,7 +67,7 @@ def seconds(cells: Iterable[Planned], options: Options) -> float:
         if cell.block() not in blocks:
             blocks.add(cell.block())
             total += _proof(cell) if cell.measure == "time" else 0.0
-        series = (cell.label, cell.operator, cell.signal, cell.theta, cell.batch, cell.measure)
+        series = (cell.label, cell.problem, cell.operator, cell.signal, cell.theta, cell.batch, cell.measure)
         if series in ended:
             continue
         law = next(law for prefix, law in LAWS if cell.label.startswith(prefix))
@@ -94,10 +94,10 @@ def _call(law: Law, cell: Planned) -> float:
 
 
 def _cell(law: Law, cell: Planned, options: Options) -> float:
-    call = min(_call(law, cell), options.timeout_s)
-    first = law.setup * (max(cell.n, 1) / 64) ** 3 + law.compile + call
+    call = _call(law, cell)
+    first = min(law.setup * (max(cell.n, 1) / 64) ** 3 + law.compile + call, max(options.preparation_s, options.timeout_s))
     if call >= options.timeout_s:
-        return first
+        return first + options.timeout_s  # of the second call; the first has the limit of a preparation
     if cell.measure == "memory":
         return first + 2 * call
     share = options.budget_s / options.rounds

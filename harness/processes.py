@@ -19,24 +19,40 @@ from harness.worker import Settings
 STDERR_TAIL = 2000
 STDERR_CAP = 1 << 20
 START_TIMEOUT_S = 120.0
-SETUP_TIMEOUT_S = 300.0  # of `prepare`, which may compile: at least this, whatever limit a call has
 POLL_S = 0.05
 
 
 class Lost(Exception):
     """The worker ended or was ended during a request; carries the status and reason of the cell it cost."""
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, status: str, reason: str, during: str = "") -> None:
         super().__init__(status, reason)
         self.status, self.reason = status, reason
+        self.during = during  # of a timeout: what met its limit, "start", "preparation" or "call"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds a call may take, and bytes a worker may hold (0: no limit)."""
+    """Seconds a call and a preparation may take, and bytes a worker may hold (0: no limit).
+
+    A preparation is set-up with the first call, for either may compile; it is never given less than a call.
+    """
 
     call_s: float
+    preparation_s: float
     memory_bytes: int
+
+    def of(self, what: str) -> tuple[float, str]:
+        """(seconds, what is said where they do not suffice)."""
+        seconds, said = {
+            "start": (START_TIMEOUT_S, "the start of a worker took longer than {:g} s"),
+            "preparation": (
+                max(self.preparation_s, self.call_s),
+                "preparation took longer than {:g} s; raise --preparation-timeout",
+            ),
+            "call": (self.call_s, "a call took longer than {:g} s; raise --timeout"),
+        }[what]
+        return seconds, said.format(seconds)
 
 
 def thread_environment(threads: int) -> dict[str, str]:
@@ -84,7 +100,7 @@ class Handle:
         self._mark = self._stderr.stat().st_size
         try:
             self._connection.send((request, arguments))
-            answer, self.phases = self._await("done", self._limits.call_s)
+            answer, self.phases = self._await("done", "call")
             return answer
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._ended() from None
@@ -129,29 +145,32 @@ class Handle:
         self._process.start()
         other.close()
         try:
-            self._await("ready", START_TIMEOUT_S)
+            self._await("ready", "start")
         except EOFError:
             raise self._ended() from None
         finally:
             self.starts.append(perf_counter() - start)
 
-    def _await(self, wanted: str, limit_s: float) -> Any:
-        """The next message of that kind; every tick starts the time limit anew, and "setup" a longer one."""
-        what, limit = "a call", limit_s
-        deadline = monotonic() + limit
+    def _await(self, wanted: str, what: str) -> Any:
+        """The content of the next message of that kind; any other tells what begins, which has a limit of its own."""
         while True:
-            if self._connection.poll(POLL_S):
-                kind, content = self._connection.recv()
-                if kind == wanted:
-                    return content
-                what, limit = ("set-up", max(limit_s, SETUP_TIMEOUT_S)) if kind == "setup" else ("a call", limit_s)
-                deadline = monotonic() + limit
-            elif monotonic() > deadline:
+            kind, content = self._within(what)
+            if kind == wanted:
+                return content
+            what = kind
+
+    def _within(self, what: str) -> tuple[str, Any]:
+        """The next message; Lost where `what` outlasts its limit or memory runs out."""
+        limit_s, said = self._limits.of(what)
+        deadline = monotonic() + limit_s
+        while not self._connection.poll(POLL_S):
+            if monotonic() > deadline:
                 self.stop()
-                raise Lost("timeout", f"{what} took longer than {limit:g} s")
-            elif self._limits.memory_bytes and self._resident() > self._limits.memory_bytes:
+                raise Lost("timeout", said, what)
+            if self._limits.memory_bytes and self._resident() > self._limits.memory_bytes:
                 self.stop()
                 raise Lost("oom", f"resident memory rose above {self._limits.memory_bytes / 2**30:g} GiB")
+        return self._connection.recv()
 
     def _resident(self) -> int:
         with contextlib.suppress(OSError, ValueError, IndexError):

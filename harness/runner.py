@@ -37,6 +37,7 @@ class Options:
     rounds: int = 2
     budget_s: float = 1.0  # sampling time a cell
     timeout_s: float = 60.0  # a call
+    preparation_s: float = 300.0  # a preparation: set-up with the first call, for either may compile
     memory_limit_gib: float = 8.0  # a worker; 0: none
 
 
@@ -51,6 +52,7 @@ class _Entry:
     canaries: list[float] = field(default_factory=list)
     generation: int = 0
     spent_s: float = 0.0
+    in_preparation: bool = False  # whether it failed there
 
     @property
     def alive(self) -> bool:
@@ -59,6 +61,12 @@ class _Entry:
 
     def fail(self, status: str, reason: str, stderr: str = "") -> None:
         self.columns |= {"status": status, "reason": reason, "stderr": stderr}
+
+    @property
+    def series(self) -> tuple[Any, ...]:
+        """Shared by cells that differ in n (and in the instance drawn) alone."""
+        p = self.planned
+        return p.label, p.problem, p.operator, p.signal, p.theta, p.batch, p.measure
 
 
 class Runner:
@@ -75,7 +83,7 @@ class Runner:
         self._spawn = context(options.threads, sorted(needed))
         self._cores = environment.cores()
         self._workers: dict[tuple[str, str], Handle] = {}
-        self._met_limit: dict[tuple[Any, ...], int] = {}
+        self._ended: dict[tuple[Any, ...], tuple[int, str]] = {}  # by series: the least n that is not run, and why
         self._canaries: list[float] = []
         self.ledger = Ledger()
 
@@ -125,7 +133,9 @@ class Runner:
             self._on_cell(cell.planned)
         for cell in cells:
             if cell.columns.get("status") in ("timeout", "oom"):
-                self._met_limit.setdefault(_scaling_key(cell.planned), cell.planned.n)
+                # A preparation hangs on n alone, so another instance of the same n would meet the limit again.
+                beyond = cell.planned.n + (not cell.in_preparation)
+                self._ended.setdefault(cell.series, (beyond, f"at n = {cell.planned.n} {cell.columns['reason']}"))
         return [(cell.key, cell.planned, self._finish(cell)) for cell in cells]
 
     def _settled(self, cell: _Entry) -> bool:
@@ -135,8 +145,10 @@ class Runner:
             cell.fail("error", "the method of this run is not known here any more; measure it in a new run")
         elif name := missing(method):
             cell.fail("not-installed", f"{name} is not installed")
-        elif (smaller := self._met_limit.get(_scaling_key(cell.planned), cell.planned.n)) < cell.planned.n:
-            cell.fail("not-run", f"at n = {smaller} this method met its limit of time or memory")
+        elif cell.series in self._ended:
+            beyond, reason = self._ended[cell.series]
+            if cell.planned.n >= beyond:
+                cell.fail("not-run", reason)
         return bool(cell.columns)
 
     def _drawn(self, cells: list[_Entry]) -> tuple[Problem, Reference] | None:
@@ -194,6 +206,7 @@ class Runner:
             return self._request(cell.planned.method, handle, request, *arguments)
         except Lost as lost:
             cell.fail(lost.status, lost.reason, handle.stderr())
+            cell.in_preparation = lost.during == "preparation"
             return None
 
     def _request(self, name: str, handle: Handle, request: str, *arguments: Any) -> dict[str, Any]:
@@ -221,7 +234,7 @@ class Runner:
                 stderr="",
                 measure_memory=measure == "memory",
             )
-            limits = Limits(options.timeout_s, settings.memory_limit)
+            limits = Limits(options.timeout_s, options.preparation_s, settings.memory_limit)
             self._workers[name, measure] = Handle(self._spawn, settings, limits)
         return self._workers[name, measure]
 
@@ -281,8 +294,3 @@ def method_facts(methods: dict[str, GradientMethod], headline: Iterable[str]) ->
         }
         for label, method in methods.items()
     }
-
-
-def _scaling_key(planned: Planned) -> tuple[Any, ...]:
-    """Cells that differ in n (and in the instance drawn) alone."""
-    return planned.label, planned.operator, planned.signal, planned.theta, planned.batch, planned.measure

@@ -62,18 +62,17 @@ def by_design(method: GradientMethod, verdict: Verdict) -> Verdict:
     return replace(verdict, outcome="biased", message=f"{verdict.message}: {method.biased}")
 
 
-Tick = Callable[[], None]  # called before every call that is limited in time
+# Told "preparation" before set-up with the first call, and "call" before every later one: what is limited in time.
+Begin = Callable[[str], None]
 
 
-def ask(method: GradientMethod, problem: Problem, tick: Tick, theta: Array | None = None) -> Answer:
+def ask(method: GradientMethod, problem: Problem, begin: Begin, theta: Array | None = None) -> Answer:
     """prepare and one call; an exception is an answer."""
-    tick()
+    begin("preparation")
     try:
         if reason := method.unsupported(problem):
             return Answer(refused=reason)
-        prepared = method.prepare(problem)
-        tick()
-        return Answer(prepared(np.array(problem.theta if theta is None else theta)))
+        return Answer(method.prepare(problem)(np.array(problem.theta if theta is None else theta)))
     except Exception as error:
         return Answer(raised=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:120]}")
 

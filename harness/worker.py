@@ -68,7 +68,7 @@ class Refused(Exception):
 
 
 def main(connection: Connection, settings: Settings) -> None:
-    """Answer requests (name, arguments) until the pipe closes. ("tick",) goes out before every call that is limited in time."""
+    """Answer requests (name, arguments) until the pipe closes, and tell of every preparation and call that it begins."""
     _isolate(settings)
     gc.freeze()  # what the server imported is never garbage; without this every collection walks all of it
     worker = Worker(connection, settings)
@@ -135,7 +135,7 @@ class Worker:
 
     def reference(self, planned: Planned) -> dict[str, Any]:
         """The instance of the block, drawn once for all workers, and its reference; proofs may take longer than calls."""
-        self._connection.send(("setup", None))
+        self._begin("preparation")
         with self.clock.timed("instances and thetas"):
             problem = instance(planned)
         with self.clock.timed("references"):
@@ -145,17 +145,17 @@ class Worker:
         self, key: str, planned: Planned, problem: Problem, reference: Reference | None, differences: Array | None = None
     ) -> dict[str, Any]:
         """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
+        self._begin("preparation")
         method = _usable(self._catalogue[planned.label], problem, planned.device)
-        self._connection.send(("setup", None))
         with self.clock.timed("set-up"):
             start = perf_counter()
             prepared = method.prepare(problem)
             columns: dict[str, Any] = {"setup_s": perf_counter() - start}
-        self._tick()
         with self.clock.timed("first calls"):
             gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
         with self.clock.timed("instances and thetas"):
             thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
+        self._begin("call")  # not before: the first step from a state compiles, too
         with self.clock.timed("judging"):
             if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
                 gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
@@ -202,20 +202,21 @@ class Worker:
         def call() -> Any:
             return cell.wait(cell.prepared(theta).grad)
 
-        self._tick()
+        self._begin("call")
         with self.clock.timed("memory meter"):
             columns["floor_bytes"] = memory.floor()
         with self.clock.timed("memory pass"):
             columns["peak_bytes"] = memory.peak(call)
-            self._tick()
+            self._begin("call")
             columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
 
     def check(self, method: GradientMethod, check: str, instance: str) -> dict[str, Any]:
-        """The verdict of one conformance check."""
+        """The verdict of one conformance check; its instance and the reference of that are preparation, too."""
+        self._begin("preparation")
         if name := missing(method):
             raise Refused("not-installed", f"{name} is not installed")
-        return {"verdict": verdict(method, check, instance, self._tick)}
+        return {"verdict": verdict(method, check, instance, self._begin)}
 
     def drop(self) -> dict[str, Any]:
         """Forget the block."""
@@ -223,13 +224,14 @@ class Worker:
         return {}
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
-        self._tick()
+        self._begin("call")
         taken = timing.sample(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
         cell.position += loops
         return taken
 
-    def _tick(self) -> None:
-        self._connection.send(("tick", None))
+    def _begin(self, what: str) -> None:
+        """Tell the parent, whose limit starts now."""
+        self._connection.send((what, None))
 
 
 def _thetas(prepared: Prepared, problem: Problem, rng: np.random.Generator) -> list[Array]:

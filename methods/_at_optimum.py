@@ -37,9 +37,11 @@ def at_optimum(framework_name: str, scheme: str, problem: Problem, terms: int) -
     found = algorithm(scheme, problem)
     solve = certified(problem, found.form)
     assert solve is not None
-    return differentiate_fixed_point(
-        framework_name, scheme, problem, lambda theta: found.state(solve(theta), theta), _stay, _Series(terms)
-    )
+
+    def state(theta: Array) -> Any:
+        return found.state(solve(theta), theta)
+
+    return differentiate_fixed_point(framework_name, scheme, problem, state, _stay, _Series(terms), like=found.init)
 
 
 def _stay(framework: Framework, step: Callable[[Any], Any], v: Any) -> tuple[Any, None, None]:

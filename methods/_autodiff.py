@@ -44,23 +44,34 @@ def differentiate(
     constants: Callable[[Array], Any],
     iterations: int | None = None,
     doubt: Callable[[Array, Any], str] | None = None,
+    like: Callable[[Array], Any] | None = None,
 ) -> Split:
     """theta -> gradient of L(x(theta, c), theta) with x = solution(problem, theta, c) and c = constants(theta) held fixed.
 
     Forward runs the loss and keeps what the framework keeps; backward is one vector-Jacobian product. `solution` must be a
     method of a frozen dataclass or a plain function: with the problem's structure it identifies the compiled code. It returns
     x or `Solved`. `doubt(theta, c)` becomes the note. `where`: a framework on its device, or its name, on the CPU.
+    `like(theta)` has the shapes of constants(theta), to compile by where finding those is solving.
     """
     framework = FRAMEWORKS[where] if isinstance(where, str) else where
     forward, backward = _stages(framework, solution, Skeleton(problem))
     with framework.active():
         data = framework.array(problem.data())
 
+    def arguments(theta: Array, c: Any) -> Any:
+        return framework.array(theta), (framework.array(c), data)
+
+    def calls(run: Callable[..., Any]) -> None:
+        _, residuals = run(forward, *arguments(problem.theta, (like or constants)(problem.theta)))
+        run(backward, residuals)
+
+    framework.ahead(calls)
+
     def run_forward(theta: Array) -> Any:
         c = constants(theta)
         note = doubt(theta, c) if doubt is not None else ""
         with framework.active():
-            return *forward(framework.array(theta), (framework.array(c), data)), note
+            return *forward(*arguments(theta, c)), note
 
     def run_backward(state: Any) -> Gradient:
         (value, found), residuals, note = state
@@ -103,10 +114,14 @@ def differentiate_forward(
     with framework.active():
         data = framework.array(problem.data())
 
+    def arguments(theta: Array) -> Any:
+        return framework.array(theta), framework.array(constants(theta)), data
+
+    framework.ahead(lambda run: run(compiled, *arguments(problem.theta)))
+
     def call(theta: Array) -> Gradient:
-        c = constants(theta)
         with framework.active():
-            value, x, grad = compiled(framework.array(theta), framework.array(c), data)
+            value, x, grad = compiled(*arguments(theta))
         return Gradient(value, x, grad, iterations=iterations)
 
     return call

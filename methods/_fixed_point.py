@@ -58,27 +58,39 @@ def differentiate_fixed_point(
     start: Callable[[Array], Any],
     solve: Callable[[Framework, Function, Any], tuple[Any, Any, Any]],
     adjoint: Callable[[Framework, Function, Any], tuple[Any, Any]],
+    like: Callable[[Array], Any] | None = None,
 ) -> Split:
     """theta -> gradient with v* = solve(framework, T, v) from the state start(theta), and b = adjoint(framework, A^T, c).
 
     solve returns (v*, iterations, whether it converged), adjoint (b, whether it converged), both None where nothing is
-    claimed. Both must be methods of a frozen dataclass or plain functions: they identify the compiled code.
+    claimed. Both must be methods of a frozen dataclass or plain functions: they identify the compiled code. `like(theta)` has
+    the shapes of start(theta), to compile by where finding that is solving.
     """
     framework = FRAMEWORKS[framework_name]
     forward, backward = _stages(framework_name, scheme, solve, adjoint, Skeleton(problem))
     with framework.active():
         data = framework.array(problem.data())
 
+    def arguments(theta: Array, c: Any) -> Any:
+        return framework.array(theta), framework.array(c), data
+
+    def calls(run: Function) -> None:
+        given = arguments(problem.theta, (like or start)(problem.theta))
+        v = run(forward, *given)[2]
+        run(backward, v, *given)
+
+    framework.ahead(calls)
+
     def run_forward(theta: Array) -> Any:
         c = start(theta)
         with framework.active():
-            arguments = framework.array(theta), framework.array(c), data
-            return forward(*arguments), arguments
+            given = arguments(theta, c)
+            return forward(*given), given
 
     def run_backward(state: Any) -> Gradient:
-        (value, x, v, count, met), arguments = state
+        (value, x, v, count, met), given = state
         with framework.active():
-            grad, adjoint_met = backward(v, *arguments)
+            grad, adjoint_met = backward(v, *given)
         return _gradient(value, x, grad, count, met, adjoint_met)
 
     return Split(run_forward, run_backward)

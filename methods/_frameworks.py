@@ -35,6 +35,14 @@ class Framework(ABC):
         """f compiled where the framework compiles, else f."""
 
     @abstractmethod
+    def ahead(self, calls: Callable[[Function], Any]) -> None:
+        """Compile what `calls(run)` names by run(f, *arguments), f made by `compile` or `reverse`: a first call is a call then.
+
+        Nothing is computed: of the arguments only the shapes count, and run returns the shapes of the result. A framework
+        that compiles nothing does not ask.
+        """
+
+    @abstractmethod
     def iterate(self, step: Function, v: Any, count: int) -> Any:
         """v after `count` applications of step."""
 
@@ -100,6 +108,9 @@ class Torch(Framework):
 
     def compile(self, f: Function) -> Function:
         return f
+
+    def ahead(self, calls: Callable[[Function], Any]) -> None:
+        pass
 
     def iterate(self, step: Function, v: Any, count: int) -> Any:
         for _ in range(count):
@@ -189,6 +200,10 @@ class Jax(Framework):
 
         return jax.jit(f)
 
+    def ahead(self, calls: Callable[[Function], Any]) -> None:
+        with self.active():
+            calls(_compiled)
+
     def iterate(self, step: Function, v: Any, count: int) -> Any:
         import jax
 
@@ -251,6 +266,13 @@ class Jax(Framework):
         from jax.scipy.sparse.linalg import gmres
 
         return gmres(matvec, right, tol=tolerance, restart=min(right.shape[0], RESTART), maxiter=limit)[0]
+
+
+def _compiled(f: Any, *arguments: Any) -> Any:
+    """The shapes of what the jitted f returns. JAX keeps the code for f itself, whose call is no slower for it."""
+    traced = f.trace(*arguments)
+    traced.lower().compile()
+    return traced.out_info  # with weak types, which that of `lower` leaves out
 
 
 @contextlib.contextmanager

@@ -89,7 +89,7 @@ class GradientMethod(ABC):
 
     @abstractmethod
     def prepare(self, problem: Problem) -> Prepared:
-        """A pure function of theta (float64 NumPy) to Gradient. Solves nothing; what can be built once is built here."""
+        """A pure function of theta (float64 NumPy) to Gradient. Solves nothing; what can be built or compiled once is."""
 
     def on(self, device: str) -> GradientMethod | None:
         """The method with its work on that device, "cpu" or "cuda"; None where it cannot be done there."""

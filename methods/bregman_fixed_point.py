@@ -50,16 +50,25 @@ class BregmanFixedPoint(GradientMethod):
         with framework.active():
             data = framework.array(problem.data())
 
+        def arguments(theta: Array) -> Any:
+            return framework.array(theta), framework.array(start(form, theta)), data
+
+        def calls(run: Callable[..., Any]) -> None:
+            theta, (first, length), _ = given = arguments(problem.theta)
+            run(solve, *given)
+            run(adjoint, theta, first, length, data)
+
+        framework.ahead(calls)
+
         def forward(theta: Array) -> Any:
-            constants = start(form, theta)
             with framework.active():
-                arguments = framework.array(theta), framework.array(constants), data
-                return arguments, solve(*arguments)
+                given = arguments(theta)
+                return given, solve(*given)
 
         def backward(state: Any) -> Gradient:
-            (theta, constants, _), (value, x, z) = state
+            (theta, (_, length), _), (value, x, z) = state
             with framework.active():
-                return Gradient(value, x, adjoint(theta, z, constants[1], data), iterations=self.iterations)
+                return Gradient(value, x, adjoint(theta, z, length, data), iterations=self.iterations)
 
         return Split(forward, backward)
 

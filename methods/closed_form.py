@@ -43,7 +43,7 @@ class ClosedForm(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, PartlySmooth)
         where = framework(self.framework, self.device)
-        return differentiate(where, problem, self._solution, problem.pattern, doubt=problem.doubt)
+        return differentiate(where, problem, self._solution, problem.pattern, doubt=problem.doubt, like=problem.no_pattern)
 
     def _solution(self, problem: PartlySmooth, theta: Any, pattern: Any) -> Any:
         return problem.closed_form(theta, pattern)

@@ -142,6 +142,9 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
             return _box_dual.solve(w, self.y, self.beta).signs
         return np.stack([_box_dual.solve(w, y, self.beta).signs for y in self.y])
 
+    def no_pattern(self, theta: Array) -> Array:
+        return np.zeros_like(self.parametrisation.apply(theta, self.y))
+
     def closed_form(self, theta: Any, pattern: Any) -> Any:
         """x* = P (y - beta W_A^T s) with P = I - W0^+ W0; Ghosh, McCann and Ravishankar (2022), eq. (4)."""
         xp, y = local(theta, self.y)

@@ -176,6 +176,10 @@ class PartlySmooth(ABC):
         """The manifold of x*(theta), found exactly: for l1 the signs of K(theta) x*, shape (k,) or (batch, k)."""
 
     @abstractmethod
+    def no_pattern(self, theta: Array) -> Array:
+        """Zeros in the shape of `pattern`."""
+
+    @abstractmethod
     def closed_form(self, theta: Any, pattern: Any) -> Any:
         """x*(theta) while the manifold stays `pattern`; written in the caller's array library."""
 

@@ -16,8 +16,8 @@ TITLE = "What the run cost"
 MEANING = {
     "references": "the references of the blocks, proved or taken from the cache",
     "instances and thetas": "drawing the instances, and the thetas that timed calls go through",
-    "set-up": "the methods' own: prepare",
-    "first calls": "the methods' own: with compilation",
+    "set-up": "the methods' own: prepare, with what is compiled ahead",
+    "first calls": "the methods' own: with what is compiled at the first call",
     "sampling": "the methods' own: untimed and timed calls",
     "memory pass": "the methods' own: one call under each meter of memory",
     "memory meter": "its floor",

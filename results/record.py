@@ -73,8 +73,8 @@ class Measured:
     reason: str = ""
     note: str = ""  # a doubt the method itself raised
     stderr: str = ""
-    setup_s: float = NAN
-    first_call_s: float = NAN  # with compilation
+    setup_s: float = NAN  # with what is compiled ahead
+    first_call_s: float = NAN  # with what is compiled at the first call
     forward_s: float = NAN  # medians of warm calls from here
     backward_s: float = NAN
     total_s: float = NAN

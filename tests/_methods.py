@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import ClassVar
 
 import numpy as np
@@ -42,21 +43,22 @@ class _Misbehaving(GradientMethod):
 
 @dataclass(frozen=True)
 class Sleeps(_Misbehaving):
+    """Seconds of sleep in prepare, in the first call, and in every later one."""
+
     name: ClassVar[str] = "sleeps"
+    setup: float = 0.0
+    first: float = 0.0
+    later: float = 0.0
 
-    def act(self) -> None:
-        time.sleep(60)
+    def prepare(self, problem: Problem) -> Prepared:
+        time.sleep(self.setup)
+        prepared, sleeps = super().prepare(problem), chain([self.first], repeat(self.later))
 
+        def call(theta: Array) -> Gradient:
+            time.sleep(next(sleeps))
+            return prepared(theta)
 
-@dataclass(frozen=True)
-class Dawdles(_Misbehaving):
-    """One method with two settings, of which one takes too long."""
-
-    name: ClassVar[str] = "dawdles"
-    seconds: float = 0.0
-
-    def act(self) -> None:
-        time.sleep(self.seconds)
+        return call
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ class Refuses(_Misbehaving):
         return "refuses on purpose"
 
 
-TWO_SETTINGS = (Dawdles(), Dawdles(seconds=60.0))
+TWO_SETTINGS = (Sleeps(), Sleeps(later=600.0))
+SLOW = (Sleeps(setup=2.5, first=2.5), Sleeps(later=600.0))
+STUCK = Sleeps(setup=600.0)
 ALL = (
-    Sleeps(), Crashes(), Devours(), Raises(), ReturnsNaN(), WrongShape(), Promises(), Absent(), Refuses(),
+    Sleeps(later=600.0), Crashes(), Devours(), Raises(), ReturnsNaN(), WrongShape(), Promises(), Absent(), Refuses(),
 )  # fmt: skip

@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 
 
 def run(method: GradientMethod, check: str, instance: str = "") -> Verdict:
-    return verdict(method, check, instance or CHECKS[check][1][0], lambda: None)
+    return verdict(method, check, instance or CHECKS[check][1][0], lambda what: None)
 
 
 def everything(method: GradientMethod) -> list[Verdict]:
@@ -185,7 +185,7 @@ def test_a_crash_and_a_timeout_cost_one_check() -> None:
     named = {method.name: method for method in checks.chosen(source)}
     crashes, sleeps = named["crashes"], named["sleeps"]
     with Checker((), (source,), timeout_s=2.0) as checker:
-        crash, slow, fine = (checker.verdict(m, "float64", "tv") for m in (crashes, sleeps, Blorc()))
+        crash, slow, fine = (checker.verdict(m, "purity", "tv") for m in (crashes, sleeps, Blorc()))
     assert (crash.passed, crash.outcome) == (False, "flagged")
     assert "SIGSEGV" in crash.message
     assert "timeout" in slow.message
@@ -217,6 +217,7 @@ WRONG = {
     ("blorc", "--into", "x"): "--into goes with --all",
     ("--all", "--into", "/nonexistent"): "/nonexistent is not a run folder",
     ("blorc", "--timeout", "0"): "--timeout must be a finite number of seconds above 0",
+    ("blorc", "--preparation-timeout", "nan"): "--preparation-timeout must be a finite number of seconds above 0, got nan",
 }
 
 
@@ -236,7 +237,7 @@ def table() -> dict[str, object]:
     patch = pytest.MonkeyPatch()
     patch.setattr(checks, "COLUMNS", (Blorc(), ClosedForm()))
     with patch.context():
-        found = checks.table(60.0, lambda label: None)
+        found = checks.table(lambda label: None, 60.0, 300.0)
     patch.undo()
     return found
 

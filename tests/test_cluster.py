@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
 
 
 def request(address: str | None, executor: str = "dask") -> commands.Request:
-    return commands.Request(None, AXES, ("blorc-daqp", "fd-directional"), 1, "cpu", 0.05, None, 8.0, executor, address)
+    return commands.Request(None, AXES, ("blorc-daqp", "fd-directional"), 1, "cpu", 0.05, None, 300.0, 8.0, executor, address)
 
 
 @needs_dask

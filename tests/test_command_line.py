@@ -56,6 +56,7 @@ WRONG = {
     "--n 1000000000000 --theta sparse": "memory does not suffice",
     "--preset speed --operator tv": "at n = 262144 is a matrix of 550 GB or more",
     "--timeout 0": "--timeout must be above 0",
+    "--preparation-timeout 0": "--preparation-timeout must be above 0 seconds and finite, got 0.0",
     "--budget -1": "--budget must be above 0",
     "--budget inf": "--budget must be above 0 seconds and finite, got inf",
     "--memory-limit -1": "--memory-limit must be at least 0",

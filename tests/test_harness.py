@@ -164,7 +164,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 EXPECTED = {
-    "sleeps": ("timeout", "not-run"),
+    "sleeps(later=600)": ("timeout", "not-run"),
     "crashes": ("crash", "crash"),
     "devours": ("oom", "not-run"),
     "raises": ("error", "error"),
@@ -190,8 +190,8 @@ def test_a_setting_that_costs_its_method_the_worker_costs_no_other_setting_its_r
     done = dargmin("run", "--n", "16", "--method", source, "--timeout", "2", "--no-report", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     rows = Run.open(tmp_path / "run").frame().set_index("label")
-    assert rows.status.to_dict() == {"dawdles": "ok", "dawdles(seconds=60)": "timeout"}
-    assert rows.total_s["dawdles"] > 0
+    assert rows.status.to_dict() == {"sleeps": "ok", "sleeps(later=600)": "timeout"}
+    assert rows.total_s["sleeps"] > 0
 
 
 def test_every_planned_cell_has_one_row(failures: Run) -> None:
@@ -209,7 +209,7 @@ def test_a_crash_leaves_the_end_of_its_stderr(failures: Run) -> None:
 
 def test_what_was_not_measured_is_nan(failures: Run) -> None:
     frame = failures.frame().set_index("label")
-    assert frame.loc[["sleeps", "absent", "refuses"], "total_s"].isna().all()
+    assert frame.loc[["sleeps(later=600)", "absent", "refuses"], "total_s"].isna().all()
     assert frame.loc[["blorc"], "total_s"].gt(0).all()
 
 
