@@ -97,7 +97,7 @@ def split_signal(problem: AnalysisL1) -> Split:
 
     gradient, target, scale = gradient_of(problem), np.array(problem.target), float(problem.loss_scale)
     solver = dense_solver(problem)
-    pointer = solver.view(solver.numbers, target)
+    pointer = KERNELS.ffi.from_buffer(KERNELS.numbers, target)
 
     def backward(found: Any) -> Gradient:
         if type(found) is Compiled:

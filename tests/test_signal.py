@@ -72,7 +72,9 @@ def test_rows_are_measured_on_the_columns_they_cover(probe: Callable[..., Any], 
         assert end[block] == (columns[-1] // lanes + 1) * lanes
 
 
-@pytest.mark.parametrize(("w", "y"), [(np.zeros((2, 3)), np.ones(3)), (np.full((1, 2), np.nan), np.ones(2)), (np.eye(2), 0 * np.ones(2))])
+@pytest.mark.parametrize(
+    ("w", "y"), [(np.zeros((2, 3)), np.ones(3)), (np.full((1, 2), np.nan), np.ones(2)), (np.eye(2), 0 * np.ones(2))]
+)
 def test_rows_or_signals_without_a_length_are_not_sound(probe: Callable[..., Any], w: Array, y: Array) -> None:
     k, n = w.shape
     assert not probe("probe_measure", k, n, w, y, room(w), *np.empty((2, k), np.int64), np.empty(k))
