@@ -15,7 +15,7 @@ from problems import AnalysisL1
 from problems.base import Array
 from problems.kernels import build
 
-RELAXATION = 1.4  # of coordinate descent, as signal.c has it
+RELAXATION = 1.5  # of coordinate descent, as signal.c has it
 
 
 @pytest.fixture(scope="session")

@@ -59,23 +59,10 @@ class Batch:
     def __init__(self, solver: BatchSolver, w: Array, status: Array) -> None:
         (k, n), lib = w.shape, KERNELS.lib
         self.solver, self.w, self.status = solver, w, status
-        self._shared = np.empty((len(solver.parts), lib.shared_size(k, n)))
+        self.x, self.z, self.iterations = np.empty((len(solver.y), n)), np.empty((len(solver.y), k)), 0
+        self._shared = np.empty((len(solver.parts), lib.shared_size(k, n, len(solver.y))))
         self._work = np.empty((len(solver.y), lib.signal_size(k, n)))
-        self._dual = int(lib.dual_place(n))
         self._open: dict[int, Exact] = {}
-
-    @property
-    def x(self) -> Array:
-        return self._work[:, : self.w.shape[1]]
-
-    @property
-    def z(self) -> Array:
-        return self._work[:, self._dual : self._dual + self.w.shape[0]]
-
-    @property
-    def iterations(self) -> int:
-        """Newton steps and sweeps of the signal that took most."""
-        return int(self._work[:, self._dual - 1].max())
 
     @property
     def doubt(self) -> str:
@@ -103,6 +90,9 @@ class Batch:
             KERNELS.call(name, k, n, len(y), self.w, y, solver.beta, given, shared, work, status)
 
         solver.each(call)
+        dual = int(KERNELS.lib.dual_place(n))  # copies, lest whoever keeps z keep the work arrays too
+        self.x, self.z = self._work[:, :n].copy(), self._work[:, dual : dual + k].copy()
+        self.iterations = int(self._work[:, dual - 1].max())
         for index in np.flatnonzero(self.status == KERNELS.lib.FAILED).tolist():
             single = solver.single(index)
             if name == "solve_signals":

@@ -108,7 +108,7 @@ class Compiled:
 @cache
 def layout(k: int, n: int) -> tuple[int, int]:
     """How many numbers the work array of one signal has, with what is known of W, and the place of z among them."""
-    return int(KERNELS.lib.signal_size(k, n) + KERNELS.lib.shared_size(k, n)), int(KERNELS.lib.dual_place(n))
+    return int(KERNELS.lib.signal_size(k, n) + KERNELS.lib.shared_size(k, n, 1)), int(KERNELS.lib.dual_place(n))
 
 
 def checked(w: Array, y: Array) -> Array:

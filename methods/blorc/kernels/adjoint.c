@@ -60,7 +60,7 @@ static int write_gradient(signal *s, long status, double *out) {
     return is_solved;
 }
 
-static signal solution(long k, long n, double *work) { return views(k, n, 0.0, work + signal_size(k, n), work); }
+static signal solution(long k, long n, double *work) { return views(k, n, 1, 0.0, work + signal_size(k, n), work); }
 
 long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
     signal s = solution(k, n, work);
@@ -87,7 +87,7 @@ double signal_squared(long k, long n, const double *target, double scale, long s
 
 void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *shared, double *work, double *h,
                   double *v, int64_t *solved) {
-    signal s = views(k, n, 0.0, shared, work);
+    signal s = views(k, n, count, 0.0, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         fill(s.y, g + b * n, n);

@@ -13,6 +13,8 @@
 typedef struct {
     const double *w; /* rows of `length` numbers */
     long length;
+    const double *gram;  /* W W', or null where it is not known */
+    long gram_length;
     const span *covered; /* the columns that each block of rows of W covers */
     const int64_t *list; /* the rows F of W, in whole blocks, and how many of these there are */
     long blocks;
@@ -64,16 +66,29 @@ static inline void find_start(factor *f) {
     }
 }
 
+/* The products of row a of F with those of a block of F, from W W' */
+static inline lanes known_products(const factor *f, long a, long block) {
+    double t[LANES];
+    const double *row = f->gram + f->list[a] * f->gram_length;
+    for (int b = 0; b < LANES; b++)
+        t[b] = row[f->list[block * LANES + b]];
+    return load(t);
+}
+
 /* Rows a and a + 1 of L, those at `pair`, in the columns of a block before their own */
 static inline void eliminate(factor *f, long a, double *const *pair, long block, const rows *w, const rows *lower, long start) {
     long column = block * LANES;
     const double *of_w[2] = {f->w + f->list[a] * f->length, f->w + f->list[a + 1] * f->length};
-    lanes sum[2 * LANES] = {{0}};
+    lanes sum[2 * LANES] = {{0}}, known[2] = {{0}};
     double t[2 * LANES];
-    accumulate(sum, w, 2, of_w, 1.0, overlap(f->reach[block], f->reach[a / LANES]));
+    if (f->gram)
+        for (int v = 0; v < 2; v++)
+            known[v] = known_products(f, a + v, block);
+    else
+        accumulate(sum, w, 2, of_w, 1.0, overlap(f->reach[block], f->reach[a / LANES]));
     accumulate(sum, lower, 2, (const double *const *)pair, -1.0, (span){most(start, f->start[block]) * LANES, column});
-    store(t, totals(sum));
-    store(t + LANES, totals(sum + LANES));
+    store(t, known[0] + totals(sum));
+    store(t + LANES, known[1] + totals(sum + LANES));
     for (int v = 0; v < 2; v++)
         store(pair[v] + column, combined(transposed(f, block), row_length(block), t + v * LANES));
 }
@@ -93,21 +108,23 @@ static inline void own_products(const rows *w, span covered, const rows *lower, 
    before, by pivots above `share` of their square. */
 static inline long invert_block(lanes *product, const double *squares, double share, double *inverse, double *transposed, long length) {
     lanes unit[LANES] = {{0}};
+    double scale[LANES];
     long rank = 0;
     for (int b = 0; b < LANES; b++)
         unit[b][b] = 1.0;
     for (int p = 0; p < LANES; p++) {
         double pivot = product[p][p];
         int independent = pivot > share * squares[p];
-        double scale = independent ? 1.0 / sqrt(pivot) : 0.0;
-        lanes column = scale * product[p], solved = scale * unit[p];
+        lanes column = product[p] * (independent ? 1.0 / pivot : 0.0);
+        scale[p] = independent ? pivot : INFINITY;
         rank += independent;
-        store(inverse + p * LANES, solved);
         for (int q = p + 1; q < LANES; q++) {
-            product[q] -= column[q] * column;
-            unit[q] -= column[q] * solved;
+            product[q] -= column[q] * product[p];
+            unit[q] -= column[q] * unit[p];
         }
     }
+    for (int p = 0; p < LANES; p++)
+        store(inverse + p * LANES, unit[p] * (1.0 / sqrt(scale[p])));
     for (int p = 0; p < LANES; p++)
         for (int q = 0; q < LANES; q++)
             transposed[q * length + p] = inverse[p * LANES + q];
@@ -130,7 +147,9 @@ static inline void factorise(factor *f, const double *squares, double share) {
         }
         rows w = rows_of(f, block), lower = lower_rows(f, block);
         lanes product[LANES];
-        own_products(&w, f->reach[block], &lower, (span){start * LANES, first}, product);
+        own_products(&w, f->gram ? (span){0, 0} : f->reach[block], &lower, (span){start * LANES, first}, product);
+        for (int b = 0; b < LANES && f->gram; b++)
+            product[b] += known_products(f, first + b, block);
         for (int b = 0; b < LANES; b++)
             own[b] = squares[f->list[first + b]];
         f->rank += invert_block(product, own, share, f->inverse + first * LANES, transposed(f, block), length);

@@ -11,10 +11,10 @@ static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bo
 static const double PIVOT = 1e-12;    /* of the factor, by share of the diagonal: below it a row counts as dependent */
 static const double COSINE = 1e-12;   /* of two rows: below it they are orthogonal */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
-static const double RELAXATION = 1.4; /* of coordinate descent */
+static const double RELAXATION = 1.5; /* of coordinate descent */
 static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
 enum {
-    SWEEPS = 10,  /* of coordinate descent at the start, and */
+    SWEEPS = 14,  /* of coordinate descent at the start, and */
     BETWEEN = 8,  /* after a Newton step that met the box, at most */
     NEWTONS = 12, /* projected steps, before steps end at the first bound they meet */
     ROUNDS = 4,   /* such steps a row, at most */
@@ -24,9 +24,10 @@ enum {
 
 long dual_place(long n) { return padded(n) + 1; }
 
-long shared_size(long k, long n) {
+long shared_size(long k, long n, long count) {
     long rows = padded(k) + LANES;
-    return LANES + (rows + 2) * padded(n) + rows * (LANES + 8) + 2 * (blocks_of(k) + 1) + 3;
+    long alone = LANES + (rows + 2) * padded(n) + rows * (LANES + 8) + 4 * (blocks_of(k) + 1) + 3;
+    return alone + (count >= SEVERAL ? LANES + rows * padded(k) : 0);
 }
 
 long signal_size(long k, long n) {
@@ -109,6 +110,24 @@ static int measure(signal *s, const double *w) {
     return sound;
 }
 
+/* gram <- W W', where blocks of rows overlap; zero elsewhere, and on the row of zeros */
+static void multiply_rows(signal *s) {
+    long length = s->blocks * LANES;
+    memset(s->gram, 0, (length + LANES) * length * sizeof(double));
+    for (long block = 0; block < s->blocks; block++) {
+        rows w = block_rows(s, block);
+        s->near[block] = (span){length, 0};
+        for (long c = 0; c < s->blocks; c++) {
+            span both = overlap(s->covered[block], s->covered[c]);
+            if (is_empty(both))
+                continue;
+            s->near[block] = hull(s->near[block], (span){c * LANES, (c + 1) * LANES});
+            for (long i = c * LANES; i < (c + 1) * LANES; i++)
+                store(s->gram + i * length + block * LANES, dots(&w, s->w + i * s->length, both));
+        }
+    }
+}
+
 /* Take y, x = y and z = 0; whether |y| is a number that float64 holds. */
 static int begin(signal *s, const double *y) {
     fill(s->y, y, s->n);
@@ -150,11 +169,11 @@ static int sweep(signal *s) {
     *s->iterations += 1.0;
     for (long block = 0; block < s->blocks; block++) {
         long first = block * LANES;
-        rows w = block_rows(s, block);
+        rows w = s->gram ? rows_from(s->gram, s->blocks * LANES, first) : block_rows(s, block);
         double goal[LANES], moved[LANES], *z = s->z + first;
         const double *pull = s->pull + first * LANES;
-        lanes before = load(z);
-        store(goal, before + RELAXATION * load(s->inverse + first) * dots(&w, s->x, s->covered[block]));
+        lanes before = load(z), slope = s->gram ? load(s->slope + first) : dots(&w, s->x, s->covered[block]);
+        store(goal, before + RELAXATION * load(s->inverse + first) * slope);
 #pragma GCC unroll 8
         for (int b = 0; b < LANES; b++) {
             double new = goal[b] > beta ? beta : goal[b];
@@ -167,32 +186,39 @@ static int sweep(signal *s) {
         }
         lanes after = load(z);
         changed |= ((after >= beta) ^ (before >= beta)) | ((after <= -beta) ^ (before <= -beta));
-        subtract(&w, moved, s->x, s->covered[block]);
+        subtract(&w, moved, s->gram ? s->slope : s->x, s->gram ? s->near[block] : s->covered[block]);
     }
     for (int b = 0; b < LANES; b++)
         any |= changed[b] != 0;
     return any;
 }
 
-/* Sweeps until one brings no row to its bound or away from it */
+/* Sweeps until one brings no row to its bound or away from it; afterwards x belongs to z */
 static void descend(signal *s, int limit) {
+    if (s->gram)
+        slopes(s);
     while (limit-- > 0 && sweep(s))
         ;
+    primal(s);
 }
 
 /* The free rows as they stand in `state`, in whole blocks */
 static void list_free(signal *s) {
     long m = 0;
-    for (long i = 0; i < s->k; i++)
-        if (s->state[i] == 0)
-            s->free_rows[m++] = i;
+    for (long i = 0; i < s->k; i++) {
+        s->free_rows[m] = i;
+        m += s->state[i] == 0;
+    }
     s->kept[0] = m;
     while (m % LANES)
         s->free_rows[m++] = s->blocks * LANES;
     s->kept[1] = s->f.blocks = m / LANES;
     find_reach(&s->f);
-    for (long a = 0; a < m; a++)
-        write_zeros(s, s->free_rows[a], s->f.reach[a / LANES]);
+    for (long a = 0; a < m; a++) {
+        span reach = s->f.reach[a / LANES], written = s->written[s->free_rows[a]];
+        if (reach.first < written.first || written.end < reach.end)
+            write_zeros(s, s->free_rows[a], reach);
+    }
 }
 
 /* Free bound rows that their slope pulls inwards, by at least `share` of the strongest pull; whether there was any. */
@@ -381,7 +407,6 @@ static long solve_one(signal *s, const double *y, const double *near) {
         primal(s);
     }
     descend(s, SWEEPS);
-    primal(s);
     find_state(s);
     return settle(s);
 }
@@ -402,26 +427,28 @@ static long restore_one(signal *s, const double *y, const double *z, long status
 }
 
 /* The views of a first signal, with what is known of W alone */
-static signal prepared(long k, long n, const double *w, double beta, double *shared, double *work) {
-    signal s = views(k, n, beta, shared, work);
+static signal prepared(long k, long n, long count, const double *w, double beta, double *shared, double *work) {
+    signal s = views(k, n, count, beta, shared, work);
     s.kind[0] = measure(&s, w);
     s.kind[1] = s.kind[0] && rows_orthogonal(&s);
+    if (s.gram && s.kind[0] && !s.kind[1])
+        multiply_rows(&s);
     return s;
 }
 
 long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
-    signal s = prepared(k, n, w, beta, work + signal_size(k, n), work);
+    signal s = prepared(k, n, 1, w, beta, work + signal_size(k, n), work);
     return solve_one(&s, y, near);
 }
 
 long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work) {
-    signal s = prepared(k, n, w, beta, work + signal_size(k, n), work);
+    signal s = prepared(k, n, 1, w, beta, work + signal_size(k, n), work);
     return restore_one(&s, y, z, status);
 }
 
 void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *shared,
                    double *work, int64_t *status) {
-    signal s = prepared(k, n, w, beta, shared, work);
+    signal s = prepared(k, n, count, w, beta, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         status[b] = solve_one(&s, y + b * n, near ? near + b * k : 0);
@@ -430,7 +457,7 @@ void solve_signals(long k, long n, long count, const double *w, const double *y,
 
 void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *shared,
                      double *work, int64_t *status) {
-    signal s = prepared(k, n, w, beta, shared, work);
+    signal s = prepared(k, n, count, w, beta, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         status[b] = restore_one(&s, y + b * n, z + b * k, status[b]);

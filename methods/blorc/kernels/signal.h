@@ -2,7 +2,7 @@
    several that share W.
 
    W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps. The caller
-   brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n)` numbers, W and
+   brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n, count)` numbers, W and
    what is needed on the way; work, `signal_size(k, n)` numbers a signal. In those of a signal x* is in the first n, z in the k from `dual_place(n)` on,
    and just before z stands how many Newton steps and sweeps were taken. Where there is one signal, `work` has room for both. */
 
@@ -13,7 +13,7 @@ enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
    FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is diagonal.
    ZERO: x* = 0 for every W close by; z lies strictly inside the box. No solution ends as ZERO by itself: its caller finds out. */
 
-long shared_size(long k, long n);
+long shared_size(long k, long n, long count);
 
 long signal_size(long k, long n);
 

@@ -9,6 +9,8 @@
 static const double ACCEPTED = 1e-11; /* residual of a free row, above which a solution is not accepted */
 static const double ROUNDING = 2e-15; /* the same, above which it is refined */
 
+enum { SEVERAL = 4 }; /* signals from which on the products of all rows of W pay */
+
 /* Views of two work arrays. What has k or n numbers is filled up with zeros to whole lanes, and W with a row of zeros more. */
 typedef struct {
     long k, n, blocks, length; /* blocks of rows, and numbers in a row, of W in whole lanes */
@@ -19,6 +21,8 @@ typedef struct {
     double *square;  /* (k) |w_i|^2 */
     double *inverse; /* (k) 1 / |w_i|^2 */
     double *pull;    /* (k, LANES) RELAXATION w_i w_j / |w_j|^2 of each row i with those of its block */
+    double *gram;    /* (k, k) W W', where several signals use it, else null */
+    span *near;      /* (blocks) the columns of that in which the rows of a block are not zero */
     span *covered;   /* (blocks + 1) the columns that the rows of a block cover */
     span *written;   /* (k) the columns in which a row of `w` is written: it is zero in others */
     int64_t *kind;   /* (2) whether the sizes of all rows are sound, and whether all are orthogonal */
@@ -49,7 +53,7 @@ static inline double *taken(double **work, long count) {
 
 static inline double *aligned(double *work) { return (double *)(((uintptr_t)work + WIDTH - 1) / WIDTH * WIDTH); }
 
-static inline void view_shared(signal *s, double *work) {
+static inline void view_shared(signal *s, int several, double *work) {
     long rows = padded(s->k) + LANES;
     work = aligned(work);
     s->w = taken(&work, rows * s->length);
@@ -66,6 +70,8 @@ static inline void view_shared(signal *s, double *work) {
     s->covered = (span *)taken(&work, 2 * (s->blocks + 1));
     s->kind = (int64_t *)taken(&work, 2);
     s->norm = taken(&work, 1);
+    s->near = (span *)taken(&work, 2 * s->blocks);
+    s->gram = several ? aligned(work) : 0;
 }
 
 static inline void view_signal(signal *s, double *work) {
@@ -76,15 +82,17 @@ static inline void view_signal(signal *s, double *work) {
     s->kept = (int64_t *)taken(&work, 2);
     s->free_rows = (int64_t *)taken(&work, rows);
     s->f = (factor){.w = s->w, .length = s->length, .covered = s->covered, .list = s->free_rows};
+    s->f.gram = s->gram;
+    s->f.gram_length = rows;
     s->f.reach = (span *)taken(&work, 2 * s->blocks);
     s->f.start = (int64_t *)taken(&work, s->blocks);
     s->f.inverse = aligned(work);
     s->f.lower = s->f.inverse + rows * LANES;
 }
 
-static inline signal views(long k, long n, double beta, double *shared, double *work) {
+static inline signal views(long k, long n, long count, double beta, double *shared, double *work) {
     signal s = {.k = k, .n = n, .blocks = blocks_of(k), .length = padded(n), .beta = beta};
-    view_shared(&s, shared);
+    view_shared(&s, count >= SEVERAL, shared);
     view_signal(&s, work);
     return s;
 }
