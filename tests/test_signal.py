@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from methods.blorc.batch import BatchSolver
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, layout
 from problems import AnalysisL1
@@ -199,10 +200,10 @@ def test_a_restored_solution_has_the_same_adjoint() -> None:
         problem = AnalysisL1.draw(n=24, operator=operator, seed=1)
         w, y, g = np.array(problem.theta), np.array(problem.y), rng.standard_normal(24)
         found = solved(w, y, problem.beta)
-        again = SignalSolver(y, problem.beta).restore(w, np.array(found.z), found.status)
-        np.testing.assert_allclose(again.x, found.x, rtol=0, atol=1e-14)
-        for one, other in zip(again.adjoint(g), found.adjoint(g), strict=True):
-            np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+        again = BatchSolver(y[None], problem.beta).restore(w, np.array(found.z[None]), np.array([found.status]))
+        np.testing.assert_allclose(again.x[0], found.x, rtol=0, atol=1e-14)
+        for one, other in zip(again.adjoint(g[None]), found.adjoint(g), strict=True):
+            np.testing.assert_allclose(one[0], other, rtol=0, atol=1e-12)
 
 
 def test_x_that_is_zero_for_every_w_close_by_has_a_zero_adjoint() -> None:
@@ -213,7 +214,7 @@ def test_x_that_is_zero_for_every_w_close_by_has_a_zero_adjoint() -> None:
     assert not found.x.any()
     assert np.abs(found.z).max() < 50.0
     np.testing.assert_allclose(found.z @ w, y, rtol=0, atol=1e-12)
-    again = SignalSolver(y, 50.0).restore(w, np.array(found.z), found.status)
-    for one in (found, again):
-        assert not one.gradient(np.ones(8)).any()
-        assert not any(part.any() for part in one.adjoint(np.ones(8)))
+    again = BatchSolver(y[None], 50.0).restore(w, np.array(found.z[None]), np.array([found.status]))
+    for one, g in ((found, np.ones(8)), (again, np.ones((1, 8)))):
+        assert not one.gradient(g).any()
+        assert not any(part.any() for part in one.adjoint(g))

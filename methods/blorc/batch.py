@@ -14,6 +14,7 @@ from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, checked
 from problems.base import Array
 
+SEVERAL = 4  # signals from which on they share the products of all rows
 SMALL = 2**19 - 1  # multiplications up to which OpenBLAS keeps a product to this thread; its others would go on to spin
 
 
@@ -60,7 +61,8 @@ class Batch:
         (k, n), lib = w.shape, KERNELS.lib
         self.solver, self.w, self.status = solver, w, status
         self.x, self.z, self.iterations = np.empty((len(solver.y), n)), np.empty((len(solver.y), k)), 0
-        self._shared = np.empty((len(solver.parts), lib.shared_size(k, n, len(solver.y))))
+        self._several = int(len(solver.y) >= SEVERAL)
+        self._shared = np.empty((len(solver.parts), lib.shared_size(k, n, self._several)))
         self._work = np.empty((len(solver.y), lib.signal_size(k, n)))
         self._open: dict[int, Exact] = {}
 
@@ -87,7 +89,7 @@ class Batch:
             part = solver.parts[index]
             y, shared, work, status = solver.y[part], self._shared[index], self._work[part], self.status[part]
             given = none if duals is None else duals[part]
-            KERNELS.call(name, k, n, len(y), self.w, y, solver.beta, given, shared, work, status)
+            KERNELS.call(name, k, n, len(y), self._several, self.w, y, solver.beta, given, shared, work, status)
 
         solver.each(call)
         dual = int(KERNELS.lib.dual_place(n))  # copies, lest whoever keeps z keep the work arrays too
@@ -111,7 +113,7 @@ class Batch:
         def call(index: int) -> None:
             part = solver.parts[index]
             arrays = g[part], self.status[part], self._shared[index], self._work[part], h[part], v[part], solved[part]
-            KERNELS.call("lift_signals", k, n, len(g[part]), *arrays)
+            KERNELS.call("lift_signals", k, n, len(g[part]), self._several, *arrays)
 
         solver.each(call)
         solved[list(self._open)] = 0

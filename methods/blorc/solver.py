@@ -42,15 +42,6 @@ class SignalSolver:
         found = Compiled(self, w, status, work[:n], work[dual : dual + k], work, at)
         return found if status else self._left_open(found)
 
-    def restore(self, w: Array, z: Array, status: int) -> Exact:
-        """The solution that has these z (k) and status: one factorisation, for the adjoint in another place."""
-        (k, n), view, numbers = w.shape, self.view, self.numbers
-        size, dual = layout(k, n)
-        work = empty(size)
-        at = view(numbers, work)
-        status = self.lib.restore_signal(k, n, view(numbers, w), self._y, self.beta, view(numbers, z), status, at)
-        return Compiled(self, w, status, work[:n], work[dual : dual + k], work, at) if status else self.hand_over(w, z)
-
     def hand_over(self, w: Array, start: Array) -> Bounded:
         """The route that never fails, from duals believed to be close."""
         return Bounded(w, _box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank, HANDED)
@@ -108,7 +99,7 @@ class Compiled:
 @cache
 def layout(k: int, n: int) -> tuple[int, int]:
     """How many numbers the work array of one signal has, with what is known of W, and the place of z among them."""
-    return int(KERNELS.lib.signal_size(k, n) + KERNELS.lib.shared_size(k, n, 1)), int(KERNELS.lib.dual_place(n))
+    return int(KERNELS.lib.signal_size(k, n) + KERNELS.lib.shared_size(k, n, 0)), int(KERNELS.lib.dual_place(n))
 
 
 def checked(w: Array, y: Array) -> Array:

@@ -5,7 +5,7 @@
 long lanes_of_machine(void) { return LANES; }
 
 static signal measured(long k, long n, const double *w, const double *y, double beta, double *work, int *sound) {
-    signal s = prepared(k, n, 1, w, beta, work + signal_size(k, n), work);
+    signal s = prepared(k, n, 0, w, beta, work + signal_size(k, n), work);
     *sound = begin(&s, y) && s.kind[0];
     return s;
 }
@@ -42,9 +42,9 @@ long probe_solve(long k, long n, const double *w, const int64_t *listed, long m,
     for (long a = 0; a < m; a++)
         s.state[listed[a]] = 0;
     list_free(&s);
-    factorise(&s.f, s.square, PIVOT);
+    factorise_free(&s);
     fill(s.step, right, m);
-    solve(&s.f, s.step);
+    solve_free(&s, s.step);
     memcpy(right, s.step, m * sizeof(double));
     return s.f.rank;
 }

@@ -9,9 +9,9 @@ enum { LIFTED = 4 }; /* rounds of refinement, at most */
 /* step <- W_F v; the largest |w_i v| / |w_i| */
 static double lift_residual(signal *s, const double *v) {
     double worst = 0.0;
-    for (long block = 0; block < s->f.blocks; block++) {
-        rows w = rows_of(&s->f, block);
-        store(s->step + block * LANES, dots(&w, v, s->f.reach[block]));
+    for (long block = 0; block < free_blocks(s); block++) {
+        rows w = free_block(s, block);
+        store(s->step + block * LANES, dots(&w, v, s->reach[block]));
     }
     for (long a = 0; a < s->kept[0]; a++)
         worst = larger(worst, s->step[a] * s->inverse[s->free_rows[a]] * s->step[a]);
@@ -21,15 +21,15 @@ static double lift_residual(signal *s, const double *v) {
 /* For g in s->y: s->slope <- W_F^{+T} g on the free rows, s->moved <- v */
 static int lift(signal *s, long status) {
     double *lifted = s->slope, norm = length_of(s->y, s->length), left = 0.0;
-    memset(lifted, 0, s->f.blocks * LANES * sizeof(double));
+    memset(lifted, 0, free_blocks(s) * LANES * sizeof(double));
     memcpy(s->moved, s->y, s->length * sizeof(double));
     for (int round = 0; round < LIFTED; round++) {
         left = lift_residual(s, s->moved);
         if (left <= ROUNDING * norm)
             break;
         if (status == FACTORED)
-            solve(&s->f, s->step);
-        for (long a = 0; a < s->f.blocks * LANES; a++)
+            solve_free(s, s->step);
+        for (long a = 0; a < free_blocks(s) * LANES; a++)
             lifted[a] += status == FACTORED ? s->step[a] : s->step[a] * s->inverse[s->free_rows[a]];
         take_off(s, s->y, lifted, s->moved);
     }
@@ -38,7 +38,7 @@ static int lift(signal *s, long status) {
 
 /* h (k), v (n) for g in s->y */
 static int lift_to(signal *s, long status, double *h, double *v) {
-    s->f.blocks = s->kept[1];
+    choose_factor(s);
     int is_solved = status == ZERO || lift(s, status);
     memset(h, 0, s->k * sizeof(double));
     if (status == ZERO) {
@@ -60,7 +60,7 @@ static int write_gradient(signal *s, long status, double *out) {
     return is_solved;
 }
 
-static signal solution(long k, long n, double *work) { return views(k, n, 1, 0.0, work + signal_size(k, n), work); }
+static signal solution(long k, long n, double *work) { return views(k, n, 0, 0.0, work + signal_size(k, n), work); }
 
 long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
     signal s = solution(k, n, work);
@@ -85,9 +85,9 @@ double signal_squared(long k, long n, const double *target, double scale, long s
     return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
 }
 
-void lift_signals(long k, long n, long count, const double *g, const int64_t *status, double *shared, double *work, double *h,
-                  double *v, int64_t *solved) {
-    signal s = views(k, n, count, 0.0, shared, work);
+void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared, double *work,
+                  double *h, double *v, int64_t *solved) {
+    signal s = views(k, n, several, 0.0, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         fill(s.y, g + b * n, n);

@@ -1,8 +1,8 @@
-/* L L' = W_F W_F' for a list F of rows of W, and solves with it, by blocks of LANES rows.
+/* L L' = W_F W_F' for a list F of rows of W, or the rows and columns F of a known matrix, and solves with it, by blocks of LANES rows.
 
    Where the rows of a block do not overlap those of an earlier one L stays zero, so that a banded W costs what its band costs. Of a
-   block on the diagonal the inverse is kept, and its transpose: solves are then products. A row that depends on those before it has
-   a zero row and column there, and takes no part; rows of zeros, which fill the last block up, do not either. */
+   block on the diagonal the inverse is kept: solves are then products. A row that depends on those before it has a zero row and
+   column there, and takes no part; rows of zeros, which fill the last block up, do not either. */
 #ifndef FACTOR_H
 #define FACTOR_H
 
@@ -13,16 +13,14 @@
 typedef struct {
     const double *w; /* rows of `length` numbers */
     long length;
-    const double *gram;  /* W W', or null where it is not known */
-    long gram_length;
-    const span *covered; /* the columns that each block of rows of W covers */
-    const int64_t *list; /* the rows F of W, in whole blocks, and how many of these there are */
+    const double *known; /* the matrix, in rows of `known_length`; null: the products of rows are formed */
+    long known_length;
+    const int64_t *list; /* the rows F, in whole blocks, and how many of these there are */
     long blocks;
-    long rank;       /* how many rows are independent */
-    span *reach;     /* (blocks) the columns of W that a block of F covers */
-    int64_t *start;  /* (blocks) the first block of columns in which L is not zero */
-    double *lower;   /* the rows of L, block after block, each up to its block on the diagonal, which holds the inverse, transposed */
-    double *inverse; /* (blocks, LANES, LANES) the inverses of the diagonal blocks */
+    const span *reach; /* (blocks) the columns of W that a block of F covers; null: all blocks overlap */
+    long rank;         /* how many rows are independent */
+    int64_t *start;    /* (blocks) the first block of columns in which L is not zero */
+    double *lower;     /* the rows of L, block after block, each up to its block on the diagonal, which holds the inverse, transposed */
 } factor;
 
 static inline rows rows_of(const factor *f, long block) { return listed(f->w, f->length, f->list, block * LANES); }
@@ -49,27 +47,19 @@ static inline lanes combined(const double *square, long length, const double *t)
     return even + odd;
 }
 
-static inline void find_reach(factor *f) {
-    for (long block = 0; block < f->blocks; block++) {
-        f->reach[block] = f->covered[f->list[block * LANES] / LANES];
-        for (int b = 1; b < LANES; b++)
-            f->reach[block] = hull(f->reach[block], f->covered[f->list[block * LANES + b] / LANES]);
-    }
-}
-
 static inline void find_start(factor *f) {
     for (long block = 0; block < f->blocks; block++) {
         long start = 0;
-        while (start < block && is_empty(overlap(f->reach[start], f->reach[block])))
+        while (f->reach && start < block && is_empty(overlap(f->reach[start], f->reach[block])))
             start++;
         f->start[block] = start;
     }
 }
 
-/* The products of row a of F with those of a block of F, from W W' */
+/* The products of row a of F with those of a block of F, as they are known */
 static inline lanes known_products(const factor *f, long a, long block) {
     double t[LANES];
-    const double *row = f->gram + f->list[a] * f->gram_length;
+    const double *row = f->known + f->list[a] * f->known_length;
     for (int b = 0; b < LANES; b++)
         t[b] = row[f->list[block * LANES + b]];
     return load(t);
@@ -81,7 +71,7 @@ static inline void eliminate(factor *f, long a, double *const *pair, long block,
     const double *of_w[2] = {f->w + f->list[a] * f->length, f->w + f->list[a + 1] * f->length};
     lanes sum[2 * LANES] = {{0}}, known[2] = {{0}};
     double t[2 * LANES];
-    if (f->gram)
+    if (f->known)
         for (int v = 0; v < 2; v++)
             known[v] = known_products(f, a + v, block);
     else
@@ -104,11 +94,11 @@ static inline void own_products(const rows *w, span covered, const rows *lower, 
     }
 }
 
-/* M, and M' with rows of `length`, for M = C^{-1}, C C' = the products of a block; how many of its rows are independent of those
-   before, by pivots above `share` of their square. */
-static inline long invert_block(lanes *product, const double *squares, double share, double *inverse, double *transposed, long length) {
+/* M', in rows of `length`, for M = C^{-1}, C C' = the products of a block; how many of its rows are independent of those before,
+   by pivots above `share` of their square. */
+static inline long invert_block(lanes *product, const double *squares, double share, double *transposed, long length) {
     lanes unit[LANES] = {{0}};
-    double scale[LANES];
+    double scale[LANES], row[LANES];
     long rank = 0;
     for (int b = 0; b < LANES; b++)
         unit[b][b] = 1.0;
@@ -123,15 +113,15 @@ static inline long invert_block(lanes *product, const double *squares, double sh
             unit[q] -= column[q] * unit[p];
         }
     }
-    for (int p = 0; p < LANES; p++)
-        store(inverse + p * LANES, unit[p] * (1.0 / sqrt(scale[p])));
-    for (int p = 0; p < LANES; p++)
+    for (int p = 0; p < LANES; p++) {
+        store(row, unit[p] * (1.0 / sqrt(scale[p])));
         for (int q = 0; q < LANES; q++)
-            transposed[q * length + p] = inverse[p * LANES + q];
+            transposed[q * length + p] = row[q];
+    }
     return rank;
 }
 
-/* squares: |w_i|^2 of all rows of W; `find_reach` comes first. */
+/* squares: the diagonal of the whole matrix, by which a pivot is judged */
 static inline void factorise(factor *f, const double *squares, double share) {
     f->rank = 0;
     find_start(f);
@@ -147,12 +137,13 @@ static inline void factorise(factor *f, const double *squares, double share) {
         }
         rows w = rows_of(f, block), lower = lower_rows(f, block);
         lanes product[LANES];
-        own_products(&w, f->gram ? (span){0, 0} : f->reach[block], &lower, (span){start * LANES, first}, product);
-        for (int b = 0; b < LANES && f->gram; b++)
-            product[b] += known_products(f, first + b, block);
-        for (int b = 0; b < LANES; b++)
+        own_products(&w, f->known ? (span){0, 0} : f->reach[block], &lower, (span){start * LANES, first}, product);
+        for (int b = 0; b < LANES; b++) {
             own[b] = squares[f->list[first + b]];
-        f->rank += invert_block(product, own, share, f->inverse + first * LANES, transposed(f, block), length);
+            if (f->known)
+                product[b] += known_products(f, first + b, block);
+        }
+        f->rank += invert_block(product, own, share, transposed(f, block), length);
     }
 }
 
@@ -167,8 +158,8 @@ static inline void solve(const factor *f, double *r) {
     }
     for (long block = f->blocks - 1; block >= 0; block--) {
         long first = block * LANES;
-        rows lower = lower_rows(f, block);
-        store(r + first, combined(f->inverse + first * LANES, LANES, r + first));
+        rows lower = lower_rows(f, block), square = rows_from(transposed(f, block), row_length(block), 0);
+        store(r + first, dots(&square, r + first, (span){0, LANES}));
         subtract(&lower, r + first, r, (span){f->start[block] * LANES, first});
     }
 }

@@ -10,6 +10,7 @@
 static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
 static const double PIVOT = 1e-12;    /* of the factor, by share of the diagonal: below it a row counts as dependent */
 static const double COSINE = 1e-12;   /* of two rows: below it they are orthogonal */
+static const double ADVANTAGE = 0.6;  /* K_AA is factored where A has at most this share of the free rows */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
 static const double RELAXATION = 1.5; /* of coordinate descent */
 static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
@@ -24,14 +25,13 @@ enum {
 
 long dual_place(long n) { return padded(n) + 1; }
 
-long shared_size(long k, long n, long count) {
-    long rows = padded(k) + LANES;
-    long alone = LANES + (rows + 2) * padded(n) + rows * (LANES + 8) + 4 * (blocks_of(k) + 1) + 3;
-    return alone + (count >= SEVERAL ? LANES + rows * padded(k) : 0);
+long shared_size(long k, long n, long several) {
+    long rows = padded(k) + LANES, alone = LANES + (rows + 2) * padded(n) + rows * (LANES + 11) + 4 * (blocks_of(k) + 1) + 4;
+    return alone + (several ? LANES + 2 * rows * padded(k) : 0);
 }
 
 long signal_size(long k, long n) {
-    return LANES + padded(n) + padded(k) * (2 + LANES) + 3 + 3 * blocks_of(k) + lower_size(blocks_of(k));
+    return LANES + padded(n) + 3 * padded(k) + 3 + 3 * blocks_of(k) + lower_size(blocks_of(k));
 }
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
@@ -202,7 +202,7 @@ static void descend(signal *s, int limit) {
     primal(s);
 }
 
-/* The free rows as they stand in `state`, in whole blocks */
+/* The free rows as they stand in `state`, in whole blocks, and what of W these cover */
 static void list_free(signal *s) {
     long m = 0;
     for (long i = 0; i < s->k; i++) {
@@ -212,13 +212,31 @@ static void list_free(signal *s) {
     s->kept[0] = m;
     while (m % LANES)
         s->free_rows[m++] = s->blocks * LANES;
-    s->kept[1] = s->f.blocks = m / LANES;
-    find_reach(&s->f);
-    for (long a = 0; a < m; a++) {
-        span reach = s->f.reach[a / LANES], written = s->written[s->free_rows[a]];
-        if (reach.first < written.first || written.end < reach.end)
-            write_zeros(s, s->free_rows[a], reach);
+    for (long block = 0; block < free_blocks(s); block++) {
+        span reach = {s->length, 0};
+        for (long a = block * LANES; a < (block + 1) * LANES; a++)
+            reach = hull(reach, s->covered[s->free_rows[a] / LANES]);
+        s->reach[block] = reach;
+        for (long a = block * LANES; a < (block + 1) * LANES; a++)
+            if (reach.first < s->written[s->free_rows[a]].first || s->written[s->free_rows[a]].end < reach.end)
+                write_zeros(s, s->free_rows[a], reach);
     }
+}
+
+/* The factor of G_FF, or that of K_AA where it is much smaller; whether the free rows are independent. */
+static int factorise_free(signal *s) {
+    long bound = s->k - s->kept[0], count = 0;
+    s->kept[1] = s->kind[2] && bound <= ADVANTAGE * s->kept[0];
+    if (s->kept[1]) {
+        for (long i = 0; i < s->k; i++)
+            if (s->state[i] != 0)
+                s->bound[count++] = i;
+        while (count % LANES)
+            s->bound[count++] = s->blocks * LANES;
+    }
+    choose_factor(s);
+    factorise(&s->f, s->kept[1] ? s->diagonal : s->square, PIVOT);
+    return s->f.rank == (s->kept[1] ? bound : s->kept[0]);
 }
 
 /* Free bound rows that their slope pulls inwards, by at least `share` of the strongest pull; whether there was any. */
@@ -249,9 +267,9 @@ static double residual(const signal *s) {
 
 /* step <- (W_F W_F')^{-1} W_F x */
 static void newton_step(signal *s) {
-    for (long a = 0; a < s->f.blocks * LANES; a++)
+    for (long a = 0; a < free_blocks(s) * LANES; a++)
         s->step[a] = a < s->kept[0] ? s->slope[s->free_rows[a]] : 0.0;
-    solve(&s->f, s->step);
+    solve_free(s, s->step);
 }
 
 /* The largest t <= 1 for which z_F + t step stays in the box */
@@ -288,7 +306,7 @@ static void project(signal *s) {
     for (int attempt = 0; attempt <= SHORTER; attempt++) {
         if (attempt == SHORTER)
             length = length_inside(s);
-        memset(gain, 0, s->f.blocks * LANES * sizeof(double));
+        memset(gain, 0, free_blocks(s) * LANES * sizeof(double));
         for (long a = 0; a < s->kept[0]; a++) {
             double z = s->z[s->free_rows[a]];
             gain[a] = smaller(larger(z + length * s->step[a], -s->beta), s->beta) - z;
@@ -352,6 +370,7 @@ static long solve_orthogonal(signal *s) {
         s->z[i] = smaller(larger(s->inverse[i] * s->slope[i], -s->beta), s->beta);
     find_state(s);
     list_free(s);
+    s->kept[1] = 0;
     for (int refined = 0; refined <= REFINED && left > ROUNDING; refined++) {
         *s->iterations += 1.0;
         for (long a = 0; a < s->kept[0] && refined; a++)
@@ -366,7 +385,7 @@ static long solve_orthogonal(signal *s) {
 /* Newton steps on the free rows until these stay the same and their residual is at rounding: at first projected on the box, with
    sweeps between; then as far as the box allows, with one row freed at a time, which cannot go on for ever. */
 static long settle(signal *s) {
-    int arrived = 0, refined = 0;
+    int arrived = 0, refined = 0, independent = 0;
     for (long count = 0; count < NEWTONS + ROUNDS * s->k; count++) {
         int careful = count >= NEWTONS;
         *s->iterations += 1.0;
@@ -374,10 +393,10 @@ static long settle(signal *s) {
         int freed = release(s, careful ? arrived ? WORST : NONE : 0.0);
         if (arrived && !freed) {
             if (residual(s) <= ROUNDING || refined == REFINED)
-                return s->f.rank == s->kept[0] && verified(s) ? FACTORED : FAILED;
+                return independent && verified(s) ? FACTORED : FAILED;
             refined++;
         } else {
-            factorise(&s->f, s->square, PIVOT);
+            independent = factorise_free(s);
             refined = 0;
         }
         newton_step(s);
@@ -421,43 +440,57 @@ static long restore_one(signal *s, const double *y, const double *z, long status
         memset(s->x, 0, s->length * sizeof(double));
     find_state(s);
     list_free(s);
-    if (status == FACTORED)
-        factorise(&s->f, s->square, PIVOT);
-    return status == FACTORED && s->f.rank < s->kept[0] ? FAILED : status;
+    return status == FACTORED && !factorise_free(s) ? FAILED : status;
+}
+
+/* K = G^{-1}, row after row, and its diagonal, where G is definite */
+static int invert_rows(signal *s) {
+    long length = s->blocks * LANES;
+    memset(s->state, 0, length * sizeof(int64_t));
+    list_free(s);
+    s->kept[1] = 0;
+    choose_factor(s);
+    factorise(&s->f, s->square, PIVOT);
+    memset(s->gram_inverse, 0, (length + LANES) * length * sizeof(double));
+    for (long i = 0; i < s->k; i++) {
+        s->gram_inverse[i * length + i] = 1.0;
+        solve(&s->f, s->gram_inverse + i * length);
+        s->diagonal[i] = s->gram_inverse[i * length + i];
+    }
+    s->diagonal[length] = 0.0;
+    return s->f.rank == s->k;
 }
 
 /* The views of a first signal, with what is known of W alone */
-static signal prepared(long k, long n, long count, const double *w, double beta, double *shared, double *work) {
-    signal s = views(k, n, count, beta, shared, work);
+static signal prepared(long k, long n, int several, const double *w, double beta, double *shared, double *work) {
+    signal s = views(k, n, several, beta, shared, work);
     s.kind[0] = measure(&s, w);
     s.kind[1] = s.kind[0] && rows_orthogonal(&s);
-    if (s.gram && s.kind[0] && !s.kind[1])
+    s.kind[2] = 0;
+    if (s.gram && s.kind[0] && !s.kind[1]) {
         multiply_rows(&s);
+        s.kind[2] = k <= n && invert_rows(&s);
+    }
     return s;
 }
 
 long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
-    signal s = prepared(k, n, 1, w, beta, work + signal_size(k, n), work);
+    signal s = prepared(k, n, 0, w, beta, work + signal_size(k, n), work);
     return solve_one(&s, y, near);
 }
 
-long restore_signal(long k, long n, const double *w, const double *y, double beta, const double *z, long status, double *work) {
-    signal s = prepared(k, n, 1, w, beta, work + signal_size(k, n), work);
-    return restore_one(&s, y, z, status);
-}
-
-void solve_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *near, double *shared,
-                   double *work, int64_t *status) {
-    signal s = prepared(k, n, count, w, beta, shared, work);
+void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
+                   double *shared, double *work, int64_t *status) {
+    signal s = prepared(k, n, several, w, beta, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         status[b] = solve_one(&s, y + b * n, near ? near + b * k : 0);
     }
 }
 
-void restore_signals(long k, long n, long count, const double *w, const double *y, double beta, const double *z, double *shared,
-                     double *work, int64_t *status) {
-    signal s = prepared(k, n, count, w, beta, shared, work);
+void restore_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *z,
+                     double *shared, double *work, int64_t *status) {
+    signal s = prepared(k, n, several, w, beta, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));
         status[b] = restore_one(&s, y + b * n, z + b * k, status[b]);

@@ -1,0 +1,96 @@
+/* The adjoint of W -> x* at a solution of `signal.c`, and the dense gradient of rank two. */
+
+#include "signal.h"
+
+#include "solution.h"
+
+enum { LIFTED = 4 }; /* rounds of refinement, at most */
+
+/* step <- W_F v; the largest |w_i v| / |w_i| */
+static double lift_residual(signal *s, const double *v) {
+    double worst = 0.0;
+    for (long block = 0; block < free_blocks(s); block++) {
+        rows w = free_block(s, block);
+        store(s->step + block * LANES, dots(&w, v, s->reach[block]));
+    }
+    for (long a = 0; a < s->kept[0]; a++)
+        worst = larger(worst, s->step[a] * s->inverse[s->free_rows[a]] * s->step[a]);
+    return sqrt(worst);
+}
+
+/* For g in s->y: s->slope <- W_F^{+T} g on the free rows, s->moved <- v */
+static int lift(signal *s, long status) {
+    double *lifted = s->slope, norm = length_of(s->y, s->length), left = 0.0;
+    memset(lifted, 0, free_blocks(s) * LANES * sizeof(double));
+    memcpy(s->moved, s->y, s->length * sizeof(double));
+    for (int round = 0; round < LIFTED; round++) {
+        left = lift_residual(s, s->moved);
+        if (left <= ROUNDING * norm)
+            break;
+        if (status == FACTORED)
+            solve_free(s, s->step);
+        for (long a = 0; a < free_blocks(s) * LANES; a++)
+            lifted[a] += status == FACTORED ? s->step[a] : s->step[a] * s->inverse[s->free_rows[a]];
+        take_off(s, s->y, lifted, s->moved);
+    }
+    return left <= ACCEPTED * norm;
+}
+
+/* h (k), v (n) for g in s->y */
+static int lift_to(signal *s, long status, double *h, double *v) {
+    choose_factor(s);
+    int is_solved = status == ZERO || lift(s, status);
+    memset(h, 0, s->k * sizeof(double));
+    if (status == ZERO) {
+        memset(v, 0, s->n * sizeof(double));
+        return 1;
+    }
+    for (long a = 0; a < s->kept[0]; a++)
+        h[s->free_rows[a]] = s->slope[a];
+    memcpy(v, s->moved, s->n * sizeof(double));
+    return is_solved;
+}
+
+static int write_gradient(signal *s, long status, double *out) {
+    double *h = s->step, *v = s->y;
+    int is_solved = lift_to(s, status, h, v);
+    for (long i = 0; i < s->k; i++)
+        for (long j = 0; j < s->n; j++)
+            out[i * s->n + j] = -s->z[i] * v[j] - h[i] * s->x[j];
+    return is_solved;
+}
+
+static signal solution(long k, long n, double *work) { return views(k, n, 0, 0.0, work + signal_size(k, n), work); }
+
+long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
+    signal s = solution(k, n, work);
+    fill(s.y, g, n);
+    return lift_to(&s, status, h, v);
+}
+
+long signal_gradient(long k, long n, const double *g, long status, double *work, double *out) {
+    signal s = solution(k, n, work);
+    fill(s.y, g, n);
+    return write_gradient(&s, status, out);
+}
+
+double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out) {
+    signal s = solution(k, n, work);
+    double value = 0.0;
+    for (long j = 0; j < n; j++) {
+        double error = s.x[j] - target[j];
+        s.y[j] = scale * error;
+        value += error * error;
+    }
+    return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
+}
+
+void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared, double *work,
+                  double *h, double *v, int64_t *solved) {
+    signal s = views(k, n, several, 0.0, shared, work);
+    for (long b = 0; b < count; b++) {
+        view_signal(&s, work + b * signal_size(k, n));
+        fill(s.y, g + b * n, n);
+        solved[b] = status[b] != FAILED && lift_to(&s, status[b], h + b * k, v + b * n);
+    }
+}

@@ -1,0 +1,497 @@
+/* Begin at `solve_signal`: coordinate descent finds most of the sign pattern without forming W W', projected Newton steps on the free
+   rows find the rest, and the optimality conditions are checked at the end. Rows are used by blocks of LANES on the columns they
+   cover, so that a banded W costs what its band costs. Tolerances are by share of |w_i| |y| and of beta: the scale of a row is of no
+   matter. */
+
+#include "signal.h"
+
+#include "solution.h"
+
+static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
+static const double PIVOT = 1e-12;    /* of the factor, by share of the diagonal: below it a row counts as dependent */
+static const double COSINE = 1e-12;   /* of two rows: below it they are orthogonal */
+static const double ADVANTAGE = 0.6;  /* K_AA is factored where A has at most this share of the free rows */
+static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
+static const double RELAXATION = 1.5; /* of coordinate descent */
+static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
+enum {
+    SWEEPS = 14,  /* of coordinate descent at the start, and */
+    BETWEEN = 8,  /* after a Newton step that met the box, at most */
+    NEWTONS = 12, /* projected steps, before steps end at the first bound they meet */
+    ROUNDS = 4,   /* such steps a row, at most */
+    SHORTER = 5,  /* quarterings of a projected step */
+    REFINED = 2   /* refinements, at most */
+};
+
+long dual_place(long n) { return padded(n) + 1; }
+
+long shared_size(long k, long n, long several) {
+    long rows = padded(k) + LANES, alone = LANES + (rows + 2) * padded(n) + rows * (LANES + 11) + 4 * (blocks_of(k) + 1) + 4;
+    return alone + (several ? LANES + 2 * rows * padded(k) : 0);
+}
+
+long signal_size(long k, long n) {
+    return LANES + padded(n) + 3 * padded(k) + 3 + 3 * blocks_of(k) + lower_size(blocks_of(k));
+}
+
+static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
+
+/* The columns in which LANES rows, the first at `w`, are not all zero: `count` rows that are n long */
+static span covered_by(const double *w, long count, long n) {
+    span found = {padded(n), 0};
+    for (long first = 0; first < n; first += LANES * LANES) {
+        lanes size[LANES] = {{0}};
+        double total[LANES];
+        for (long b = 0; b < count; b++)
+            for (int c = 0; c < LANES; c++) {
+                long j = first + c * LANES;
+                if (j + LANES <= n)
+                    size[c] += (lanes)((masks)load(w + b * n + j) & INT64_MAX);
+                else
+                    for (; j < n; j++)
+                        size[c][0] += fabs(w[b * n + j]);
+            }
+        store(total, totals(size));
+        for (int c = 0; c < LANES; c++)
+            if (total[c] != 0.0)
+                found = (span){least(found.first, first + c * LANES), first + (c + 1) * LANES};
+    }
+    return found;
+}
+
+/* A block of W in whole lanes, on the columns that it covers */
+static void take_rows(signal *s, const double *w, long block) {
+    long first = block * LANES, count = most(least(LANES, s->k - first), 0);
+    span covered = covered_by(w + first * s->n, count, s->n);
+    long width = most(least(covered.end, s->n) - covered.first, 0);
+    s->covered[block] = covered;
+    for (long b = 0; b < LANES; b++) {
+        double *row = s->w + (first + b) * s->length;
+        s->written[first + b] = covered;
+        if (b < count)
+            fill(row + covered.first, w + (first + b) * s->n + covered.first, width);
+        else if (!is_empty(covered))
+            memset(row + covered.first, 0, (covered.end - covered.first) * sizeof(double));
+    }
+}
+
+/* The zeros of a row of W on those columns, where they are not written yet */
+static void write_zeros(signal *s, long i, span columns) {
+    span written = s->written[i], all = is_empty(written) ? columns : hull(written, columns);
+    double *row = s->w + i * s->length;
+    if (is_empty(written))
+        written = (span){columns.first, columns.first};
+    if (all.first < written.first)
+        memset(row + all.first, 0, (written.first - all.first) * sizeof(double));
+    if (written.end < all.end)
+        memset(row + written.end, 0, (all.end - written.end) * sizeof(double));
+    s->written[i] = all;
+}
+
+/* Take W, what its rows cover, their sizes and their products by block; whether all sizes are numbers that float64 holds. */
+static int measure(signal *s, const double *w) {
+    int sound = 1;
+    for (long block = 0; block <= s->blocks; block++) {
+        lanes products[LANES];
+        take_rows(s, w, block);
+        rows own = block_rows(s, block);
+        own_products(&own, s->covered[block], &own, (span){0, 0}, products);
+        for (int b = 0; b < LANES; b++) {
+            long i = block * LANES + b;
+            double square = products[b][b];
+            s->square[i] = square;
+            s->size[i] = sqrt(square);
+            s->inverse[i] = i < s->k ? 1.0 / square : 0.0;
+            sound = sound && (i >= s->k || (0.0 < square && square < INFINITY));
+        }
+        for (int b = 0; b < LANES; b++)
+            store(s->pull + (block * LANES + b) * LANES, RELAXATION * products[b] * load(s->inverse + block * LANES));
+    }
+    return sound;
+}
+
+/* gram <- W W', where blocks of rows overlap; zero elsewhere, and on the row of zeros */
+static void multiply_rows(signal *s) {
+    long length = s->blocks * LANES;
+    memset(s->gram, 0, (length + LANES) * length * sizeof(double));
+    for (long block = 0; block < s->blocks; block++) {
+        rows w = block_rows(s, block);
+        s->near[block] = (span){length, 0};
+        for (long c = 0; c < s->blocks; c++) {
+            span both = overlap(s->covered[block], s->covered[c]);
+            if (is_empty(both))
+                continue;
+            s->near[block] = hull(s->near[block], (span){c * LANES, (c + 1) * LANES});
+            for (long i = c * LANES; i < (c + 1) * LANES; i++)
+                store(s->gram + i * length + block * LANES, dots(&w, s->w + i * s->length, both));
+        }
+    }
+}
+
+/* Take y, x = y and z = 0; whether |y| is a number that float64 holds. */
+static int begin(signal *s, const double *y) {
+    fill(s->y, y, s->n);
+    memcpy(s->x, s->y, s->length * sizeof(double));
+    memset(s->z, 0, padded(s->k) * sizeof(double));
+    *s->norm = length_of(y, s->n);
+    *s->iterations = 0.0;
+    s->kept[0] = s->kept[1] = 0;
+    return 0.0 < *s->norm && *s->norm < INFINITY;
+}
+
+/* x <- y - W'z afresh */
+static void primal(signal *s) {
+    memcpy(s->x, s->y, s->length * sizeof(double));
+    for (long block = 0; block < s->blocks; block++) {
+        rows w = block_rows(s, block);
+        subtract(&w, s->z + block * LANES, s->x, s->covered[block]);
+    }
+}
+
+static void slopes(signal *s) {
+    for (long block = 0; block < s->blocks; block++) {
+        rows w = block_rows(s, block);
+        store(s->slope + block * LANES, dots(&w, s->x, s->covered[block]));
+    }
+}
+
+static void find_state(signal *s) {
+    for (long i = 0; i < s->k; i++)
+        s->state[i] = (s->z[i] >= s->beta) - (s->z[i] <= -s->beta);
+}
+
+/* z_i <- clip(z_i + RELAXATION w_i x / |w_i|^2) and x <- x - dz_i w_i, row after row: the slopes of a block at once, of which each row
+   then takes what those before it have moved. Whether a row came to its bound or left it. */
+static int sweep(signal *s) {
+    double beta = s->beta;
+    masks changed = {0};
+    int any = 0;
+    *s->iterations += 1.0;
+    for (long block = 0; block < s->blocks; block++) {
+        long first = block * LANES;
+        rows w = s->gram ? rows_from(s->gram, s->blocks * LANES, first) : block_rows(s, block);
+        double goal[LANES], moved[LANES], *z = s->z + first;
+        const double *pull = s->pull + first * LANES;
+        lanes before = load(z), slope = s->gram ? load(s->slope + first) : dots(&w, s->x, s->covered[block]);
+        store(goal, before + RELAXATION * load(s->inverse + first) * slope);
+#pragma GCC unroll 8
+        for (int b = 0; b < LANES; b++) {
+            double new = goal[b] > beta ? beta : goal[b];
+            new = new < -beta ? -beta : new;
+            moved[b] = new - z[b];
+            z[b] = new;
+#pragma GCC unroll 8
+            for (int c = b + 1; c < LANES; c++)
+                goal[c] -= moved[b] * pull[b * LANES + c];
+        }
+        lanes after = load(z);
+        changed |= ((after >= beta) ^ (before >= beta)) | ((after <= -beta) ^ (before <= -beta));
+        subtract(&w, moved, s->gram ? s->slope : s->x, s->gram ? s->near[block] : s->covered[block]);
+    }
+    for (int b = 0; b < LANES; b++)
+        any |= changed[b] != 0;
+    return any;
+}
+
+/* Sweeps until one brings no row to its bound or away from it; afterwards x belongs to z */
+static void descend(signal *s, int limit) {
+    if (s->gram)
+        {IN(4); slopes(s); OUT(4);}
+    {IN(8); while (limit-- > 0 && sweep(s)) N[8]++; OUT(8);}
+    {IN(5); primal(s); OUT(5);}
+}
+
+/* The free rows as they stand in `state`, in whole blocks, and what of W these cover */
+static void list_free(signal *s) {
+    long m = 0;
+    for (long i = 0; i < s->k; i++) {
+        s->free_rows[m] = i;
+        m += s->state[i] == 0;
+    }
+    s->kept[0] = m;
+    while (m % LANES)
+        s->free_rows[m++] = s->blocks * LANES;
+    for (long block = 0; block < free_blocks(s); block++) {
+        span reach = {s->length, 0};
+        for (long a = block * LANES; a < (block + 1) * LANES; a++)
+            reach = hull(reach, s->covered[s->free_rows[a] / LANES]);
+        s->reach[block] = reach;
+        for (long a = block * LANES; a < (block + 1) * LANES; a++)
+            if (reach.first < s->written[s->free_rows[a]].first || s->written[s->free_rows[a]].end < reach.end)
+                write_zeros(s, s->free_rows[a], reach);
+    }
+}
+
+/* The factor of G_FF, or that of K_AA where it is much smaller; whether the free rows are independent. */
+static int factorise_free(signal *s) {
+    long bound = s->k - s->kept[0], count = 0;
+    s->kept[1] = s->kind[2] && bound <= ADVANTAGE * s->kept[0];
+    if (s->kept[1]) {
+        for (long i = 0; i < s->k; i++)
+            if (s->state[i] != 0)
+                s->bound[count++] = i;
+        while (count % LANES)
+            s->bound[count++] = s->blocks * LANES;
+    }
+    choose_factor(s);
+    factorise(&s->f, s->kept[1] ? s->diagonal : s->square, PIVOT);
+    return s->f.rank == (s->kept[1] ? bound : s->kept[0]);
+}
+
+/* Free bound rows that their slope pulls inwards, by at least `share` of the strongest pull; whether there was any. */
+static int release(signal *s, double share) {
+    double strongest = ROUNDING;
+    int freed = 0;
+    if (share > 0.0)
+        for (long i = 0; i < s->k; i++)
+            strongest = larger(strongest, -share * s->state[i] * s->slope[i] / (s->size[i] * *s->norm));
+    for (long i = 0; i < s->k; i++)
+        if (s->state[i] * s->slope[i] <= -strongest * s->size[i] * *s->norm) {
+            s->state[i] = 0;
+            freed = 1;
+        }
+    {IN(9); list_free(s); OUT(9);}
+    return freed;
+}
+
+/* The largest |w_i x| / (|w_i| |y|) of a free row */
+static double residual(const signal *s) {
+    double worst = 0.0;
+    for (long a = 0; a < s->kept[0]; a++) {
+        long i = s->free_rows[a];
+        worst = larger(worst, s->slope[i] * s->inverse[i] * s->slope[i]);
+    }
+    return sqrt(worst) / *s->norm;
+}
+
+/* step <- (W_F W_F')^{-1} W_F x */
+static void newton_step(signal *s) {
+    for (long a = 0; a < free_blocks(s) * LANES; a++)
+        s->step[a] = a < s->kept[0] ? s->slope[s->free_rows[a]] : 0.0;
+    solve_free(s, s->step);
+}
+
+/* The largest t <= 1 for which z_F + t step stays in the box */
+static double length_inside(const signal *s) {
+    double length = 1.0;
+    for (long a = 0; a < s->kept[0]; a++) {
+        double size = fabs(s->step[a]), room = s->beta - copysign(1.0, s->step[a]) * s->z[s->free_rows[a]];
+        if (size > room)
+            length = smaller(length, room / size);
+    }
+    return length;
+}
+
+static void move(signal *s, double length) {
+    for (long a = 0; a < s->kept[0]; a++)
+        s->z[s->free_rows[a]] += length * s->step[a];
+    {IN(5); primal(s); OUT(5);}
+}
+
+/* Free rows that have met their bound stay there. */
+static void bind(signal *s) {
+    for (long a = 0; a < s->kept[0]; a++) {
+        long i = s->free_rows[a];
+        if (fabs(s->z[i]) >= s->beta * (1.0 - BOUND)) {
+            s->state[i] = s->z[i] > 0.0 ? 1 : -1;
+            s->z[i] = s->beta * s->state[i];
+        }
+    }
+}
+
+/* Move z_F along the step, projected on the box, as far as |x| falls; else to the first bound: it cannot rise there. */
+static void project(signal *s) {
+    double before = length_of(s->x, s->length), length = 1.0, *gain = s->slope;
+    for (int attempt = 0; attempt <= SHORTER; attempt++) {
+        if (attempt == SHORTER)
+            length = length_inside(s);
+        memset(gain, 0, free_blocks(s) * LANES * sizeof(double));
+        for (long a = 0; a < s->kept[0]; a++) {
+            double z = s->z[s->free_rows[a]];
+            gain[a] = smaller(larger(z + length * s->step[a], -s->beta), s->beta) - z;
+        }
+        take_off(s, s->x, gain, s->moved);
+        if (length_of(s->moved, s->length) < before)
+            break;
+        length *= 0.25;
+    }
+    for (long a = 0; a < s->kept[0]; a++)
+        s->z[s->free_rows[a]] += gain[a];
+    memcpy(s->x, s->moved, s->length * sizeof(double));
+    bind(s);
+}
+
+/* |z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding; nothing is NaN. */
+static int verified(const signal *s) {
+    for (long i = 0; i < s->k; i++) {
+        double scale = s->size[i] * *s->norm;
+        int right = s->state[i] ? s->state[i] * s->slope[i] >= TOUCH * scale
+                                : fabs(s->z[i]) <= s->beta * (1.0 - TOUCH) && fabs(s->slope[i]) <= ACCEPTED * scale;
+        if (!right)
+            return 0;
+    }
+    return 1;
+}
+
+/* Whether all rows are orthogonal: those of the first block, and then W (W'c) for numbers c that no accident makes fit. */
+static int rows_orthogonal(signal *s) {
+    for (int a = 0; a < LANES; a++)
+        for (int b = 0; b < a; b++)
+            if (fabs(s->pull[a * LANES + b]) * s->size[b] > COSINE * s->size[a])
+                return 0;
+    double part = 0.0, *share = s->step;
+    memset(s->moved, 0, s->length * sizeof(double));
+    for (long i = 0; i < s->blocks * LANES; i++) {
+        part += part < 1.0 ? 0.6180339887498949 : -0.3819660112501051;
+        share[i] = part * s->size[i] * s->inverse[i];
+    }
+    for (long block = 0; block < s->blocks; block++) {
+        rows w = block_rows(s, block);
+        subtract(&w, share + block * LANES, s->moved, s->covered[block]);
+    }
+    for (long block = 0; block < s->blocks; block++) {
+        rows w = block_rows(s, block);
+        store(s->slope, dots(&w, s->moved, s->covered[block]));
+        for (int b = 0; b < LANES; b++) {
+            long i = block * LANES + b;
+            if (fabs(s->slope[b] + share[i] * s->square[i]) > COSINE * s->size[i])
+                return 0;
+        }
+    }
+    return 1;
+}
+
+/* z_i = clip(w_i y / |w_i|^2) */
+static long solve_orthogonal(signal *s) {
+    double left = INFINITY;
+    {IN(4); slopes(s); OUT(4);}
+    for (long i = 0; i < s->k; i++)
+        s->z[i] = smaller(larger(s->inverse[i] * s->slope[i], -s->beta), s->beta);
+    find_state(s);
+    {IN(9); list_free(s); OUT(9);}
+    s->kept[1] = 0;
+    for (int refined = 0; refined <= REFINED && left > ROUNDING; refined++) {
+        *s->iterations += 1.0;
+        for (long a = 0; a < s->kept[0] && refined; a++)
+            s->z[s->free_rows[a]] += s->inverse[s->free_rows[a]] * s->slope[s->free_rows[a]];
+        {IN(5); primal(s); OUT(5);}
+        {IN(4); slopes(s); OUT(4);}
+        left = residual(s);
+    }
+    return left <= ROUNDING && verified(s) ? ORTHOGONAL : FAILED;
+}
+
+/* Newton steps on the free rows until these stay the same and their residual is at rounding: at first projected on the box, with
+   sweeps between; then as far as the box allows, with one row freed at a time, which cannot go on for ever. */
+static long settle(signal *s) {
+    int arrived = 0, refined = 0, independent = 0;
+    for (long count = 0; count < NEWTONS + ROUNDS * s->k; count++) {
+        int careful = count >= NEWTONS;
+        *s->iterations += 1.0;
+        {IN(4); slopes(s); OUT(4);}
+        int freed = release(s, careful ? arrived ? WORST : NONE : 0.0);
+        if (arrived && !freed) {
+            if (residual(s) <= ROUNDING || refined == REFINED)
+                return independent && verified(s) ? FACTORED : FAILED;
+            refined++;
+        } else {
+            {IN(3); independent = factorise_free(s); OUT(3);}
+            refined = 0;
+        }
+        {IN(7); newton_step(s); OUT(7);}
+        double length = length_inside(s);
+        arrived = length == 1.0;
+        if (arrived || careful) {
+            move(s, length);
+            if (!arrived)
+                bind(s);
+        } else {
+            {IN(6); project(s); OUT(6);}
+            descend(s, BETWEEN);
+            find_state(s);
+        }
+    }
+    return FAILED;
+}
+
+static long solve_one(signal *s, const double *y, const double *near) {
+    if (!begin(s, y) || !s->kind[0])
+        return FAILED;
+    if (s->kind[1])
+        return solve_orthogonal(s);
+    if (near) {
+        for (long i = 0; i < s->k; i++)
+            s->z[i] = smaller(larger(near[i], -s->beta), s->beta);
+        {IN(5); primal(s); OUT(5);}
+    }
+    {IN(1); descend(s, SWEEPS); OUT(1);}
+    find_state(s);
+    {IN(2); long q=settle(s); OUT(2); return q;}
+}
+
+static long restore_one(signal *s, const double *y, const double *z, long status) {
+    int sound = begin(s, y) && s->kind[0];
+    fill(s->z, z, s->k);
+    if (status == FAILED || (status != ZERO && !sound))
+        return FAILED;
+    {IN(5); primal(s); OUT(5);}
+    if (status == ZERO)
+        memset(s->x, 0, s->length * sizeof(double));
+    find_state(s);
+    {IN(9); list_free(s); OUT(9);}
+    return status == FACTORED && !factorise_free(s) ? FAILED : status;
+}
+
+/* K = G^{-1}, row after row, and its diagonal, where G is definite */
+static int invert_rows(signal *s) {
+    long length = s->blocks * LANES;
+    memset(s->state, 0, length * sizeof(int64_t));
+    {IN(9); list_free(s); OUT(9);}
+    s->kept[1] = 0;
+    choose_factor(s);
+    factorise(&s->f, s->square, PIVOT);
+    memset(s->gram_inverse, 0, (length + LANES) * length * sizeof(double));
+    for (long i = 0; i < s->k; i++) {
+        s->gram_inverse[i * length + i] = 1.0;
+        solve(&s->f, s->gram_inverse + i * length);
+        s->diagonal[i] = s->gram_inverse[i * length + i];
+    }
+    s->diagonal[length] = 0.0;
+    return s->f.rank == s->k;
+}
+
+/* The views of a first signal, with what is known of W alone */
+static signal prepared(long k, long n, int several, const double *w, double beta, double *shared, double *work) {
+    signal s = views(k, n, several, beta, shared, work);
+    s.kind[0] = measure(&s, w);
+    s.kind[1] = s.kind[0] && rows_orthogonal(&s);
+    s.kind[2] = 0;
+    if (s.gram && s.kind[0] && !s.kind[1]) {
+        multiply_rows(&s);
+        s.kind[2] = k <= n && invert_rows(&s);
+    }
+    return s;
+}
+
+long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
+    signal s = prepared(k, n, 0, w, beta, work + signal_size(k, n), work);
+    return solve_one(&s, y, near);
+}
+
+void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
+                   double *shared, double *work, int64_t *status) {
+    signal s = prepared(k, n, several, w, beta, shared, work);
+    for (long b = 0; b < count; b++) {
+        view_signal(&s, work + b * signal_size(k, n));
+        status[b] = solve_one(&s, y + b * n, near ? near + b * k : 0);
+    }
+}
+
+void restore_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *z,
+                     double *shared, double *work, int64_t *status) {
+    signal s = prepared(k, n, several, w, beta, shared, work);
+    for (long b = 0; b < count; b++) {
+        view_signal(&s, work + b * signal_size(k, n));
+        status[b] = restore_one(&s, y + b * n, z + b * k, status[b]);
+    }
+}
