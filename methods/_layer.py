@@ -54,8 +54,8 @@ def outer_sum(z: Array, v: Array, h: Array, x: Array) -> Array:
 def beta_slopes(w: Array, z: Array, v: Array, beta: float) -> Array:
     """dL/dbeta = -<s, W v> over the rows off zero, s_i = z_i / beta, for each signal.
 
-    This is <dL/dW, W> / beta. W v is 0 on the zero rows, and is left out there: its rounding would outweigh small rows off zero.
-    (..., k) and (..., n) to (...).
+    This is <dL/dW, W> / beta. W v is 0 on the zero rows, and is left out there: its rounding would outweigh small rows off
+    zero. (..., k) and (..., n) to (...).
     """
     signs = np.where(np.abs(z) < beta, 0.0, np.sign(z))
     return np.asarray(-np.einsum("...j,...j->...", signs @ w, v))

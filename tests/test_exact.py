@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from methods import METHODS, Chained, GradientMethod, to_numpy
+from methods.blorc import Blorc
 from methods.blorc.batch import BatchSolver
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import HANDED, Compiled, SignalSolver
-from methods.blorc import Blorc
 from methods.blorc_daqp import BlorcDaqp
 from methods.blorc_warm import BlorcWarm
 from methods.lapack_limit import LapackLimit

@@ -290,7 +290,9 @@ class FailsIn:
 
 
 @pytest.mark.parametrize("left_open", ["solve_signal", "signal_gradient"])
-def test_what_the_kernel_leaves_open_goes_to_the_route_that_never_fails(left_open: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_kernel_leaves_open_goes_to_the_route_that_never_fails(
+    left_open: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = drawn("random-2n")
     truth = by_torch(problem.theta, problem.y, problem.beta, np.ones(9))
     w = torch.tensor(problem.theta, requires_grad=True)

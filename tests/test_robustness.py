@@ -13,8 +13,8 @@ import pytest
 from harness.experiments import robustness
 from harness.experiments.robustness import Outcome, outcome, row, verdicts
 from methods import Gradient, Prepared
-from methods.blorc.solver import HANDED
 from methods.blorc import Blorc
+from methods.blorc.solver import HANDED
 from problems import AnalysisL1, Problem, Reference
 from problems.traps import TRAPS
 

@@ -90,7 +90,7 @@ class Compiled:
         return self.solver.hand_over(self.w, self.z).gradient(g)
 
     def squared(self, target: Any, scale: float) -> tuple[float, Array]:
-        """scale / 2 |x* - target|^2, `target` as a pointer, and its gradient in W; NaN where `gradient` has to be called instead."""
+        """scale / 2 |x* - target|^2, `target` as a pointer, and its gradient in W; NaN where `gradient` has to be called."""
         (k, n), solver = self.w.shape, self.solver
         out = empty((k, n))
         return solver.lib.signal_squared(k, n, target, scale, self.status, self.at, solver.view(solver.numbers, out)), out
