@@ -1,4 +1,4 @@
-"""x*(W) exactly and its adjoint for the signals of a batch that share W: one after the other in the kernel, on several threads."""
+"""x*(W) exactly and its adjoint for signals that share W: one after the other in the kernel, on one thread or several."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class BatchSolver:
 
 
 class Batch:
-    """The solutions in work arrays of `kernels/signal.h`; what the kernel leaves open is solved by the route that never fails."""
+    """The solutions, in work arrays of `kernels/signal.h`; what the kernel leaves open goes to the route that never fails."""
 
     def __init__(self, solver: BatchSolver, w: Array, status: Array) -> None:
         (k, n), lib = w.shape, KERNELS.lib

@@ -20,8 +20,8 @@ class Kernels:
     """The C of a folder; `contract`: a product and a sum may be one instruction, which sums with compensation forbid.
 
     `ffi` (its declarations), `lib` (its functions and constants) and `numbers` (the type of an array of float64, for
-    ffi.from_buffer) are there at first use, which builds the library where that was never done on this machine; BuildError where
-    it cannot be.
+    ffi.from_buffer) are there at first use, which builds the library where that was never done on this machine.
+    Raises BuildError where it cannot be built.
     """
 
     folder: Path
