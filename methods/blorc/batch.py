@@ -14,7 +14,7 @@ from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, checked
 from problems.base import Array
 
-SEVERAL = 4  # signals from which on they share the products of all rows
+SEVERAL = 8  # signals from which on they share the products of all rows
 SMALL = 2**19 - 1  # multiplications up to which OpenBLAS keeps a product to this thread; its others would go on to spin
 
 

@@ -6,7 +6,7 @@ long lanes_of_machine(void) { return LANES; }
 
 static signal measured(long k, long n, const double *w, const double *y, double beta, double *work, int *sound) {
     signal s = prepared(k, n, 0, w, beta, work + signal_size(k, n), work);
-    *sound = begin(&s, y) && s.kind[0];
+    *sound = begin(&s, y) && *s.sound;
     return s;
 }
 
@@ -52,5 +52,5 @@ long probe_solve(long k, long n, const double *w, const int64_t *listed, long m,
 long probe_orthogonal(long k, long n, const double *w, const double *y, double *work) {
     int sound;
     signal s = measured(k, n, w, y, 1.0, work, &sound);
-    return s.kind[1];
+    return *s.orthogonal;
 }

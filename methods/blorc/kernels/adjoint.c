@@ -13,7 +13,7 @@ static double lift_residual(signal *s, const double *v) {
         rows w = free_block(s, block);
         store(s->step + block * LANES, dots(&w, v, s->reach[block]));
     }
-    for (long a = 0; a < s->kept[0]; a++)
+    for (long a = 0; a < *s->free_count; a++)
         worst = larger(worst, s->step[a] * s->inverse[s->free_rows[a]] * s->step[a]);
     return sqrt(worst);
 }
@@ -45,7 +45,7 @@ static int lift_to(signal *s, long status, double *h, double *v) {
         memset(v, 0, s->n * sizeof(double));
         return 1;
     }
-    for (long a = 0; a < s->kept[0]; a++)
+    for (long a = 0; a < *s->free_count; a++)
         h[s->free_rows[a]] = s->slope[a];
     memcpy(v, s->moved, s->n * sizeof(double));
     return is_solved;

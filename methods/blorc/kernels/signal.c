@@ -5,14 +5,11 @@
 
 #include "signal.h"
 
-#include "solution.h"
+#include "matrix.h"
 
 static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
-static const double PIVOT = 1e-12;    /* of the factor, by share of the diagonal: below it a row counts as dependent */
-static const double COSINE = 1e-12;   /* of two rows: below it they are orthogonal */
 static const double ADVANTAGE = 0.6;  /* K_AA is factored where A has at most this share of the free rows */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
-static const double RELAXATION = 1.5; /* of coordinate descent */
 static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
 enum {
     SWEEPS = 14,  /* of coordinate descent at the start, and */
@@ -34,100 +31,6 @@ long signal_size(long k, long n) {
     return LANES + padded(n) + 3 * padded(k) + 3 + 3 * blocks_of(k) + lower_size(blocks_of(k));
 }
 
-static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
-
-/* The columns in which LANES rows, the first at `w`, are not all zero: `count` rows that are n long */
-static span covered_by(const double *w, long count, long n) {
-    span found = {padded(n), 0};
-    for (long first = 0; first < n; first += LANES * LANES) {
-        lanes size[LANES] = {{0}};
-        double total[LANES];
-        for (long b = 0; b < count; b++)
-            for (int c = 0; c < LANES; c++) {
-                long j = first + c * LANES;
-                if (j + LANES <= n)
-                    size[c] += (lanes)((masks)load(w + b * n + j) & INT64_MAX);
-                else
-                    for (; j < n; j++)
-                        size[c][0] += fabs(w[b * n + j]);
-            }
-        store(total, totals(size));
-        for (int c = 0; c < LANES; c++)
-            if (total[c] != 0.0)
-                found = (span){least(found.first, first + c * LANES), first + (c + 1) * LANES};
-    }
-    return found;
-}
-
-/* A block of W in whole lanes, on the columns that it covers */
-static void take_rows(signal *s, const double *w, long block) {
-    long first = block * LANES, count = most(least(LANES, s->k - first), 0);
-    span covered = covered_by(w + first * s->n, count, s->n);
-    long width = most(least(covered.end, s->n) - covered.first, 0);
-    s->covered[block] = covered;
-    for (long b = 0; b < LANES; b++) {
-        double *row = s->w + (first + b) * s->length;
-        s->written[first + b] = covered;
-        if (b < count)
-            fill(row + covered.first, w + (first + b) * s->n + covered.first, width);
-        else if (!is_empty(covered))
-            memset(row + covered.first, 0, (covered.end - covered.first) * sizeof(double));
-    }
-}
-
-/* The zeros of a row of W on those columns, where they are not written yet */
-static void write_zeros(signal *s, long i, span columns) {
-    span written = s->written[i], all = is_empty(written) ? columns : hull(written, columns);
-    double *row = s->w + i * s->length;
-    if (is_empty(written))
-        written = (span){columns.first, columns.first};
-    if (all.first < written.first)
-        memset(row + all.first, 0, (written.first - all.first) * sizeof(double));
-    if (written.end < all.end)
-        memset(row + written.end, 0, (all.end - written.end) * sizeof(double));
-    s->written[i] = all;
-}
-
-/* Take W, what its rows cover, their sizes and their products by block; whether all sizes are numbers that float64 holds. */
-static int measure(signal *s, const double *w) {
-    int sound = 1;
-    for (long block = 0; block <= s->blocks; block++) {
-        lanes products[LANES];
-        take_rows(s, w, block);
-        rows own = block_rows(s, block);
-        own_products(&own, s->covered[block], &own, (span){0, 0}, products);
-        for (int b = 0; b < LANES; b++) {
-            long i = block * LANES + b;
-            double square = products[b][b];
-            s->square[i] = square;
-            s->size[i] = sqrt(square);
-            s->inverse[i] = i < s->k ? 1.0 / square : 0.0;
-            sound = sound && (i >= s->k || (0.0 < square && square < INFINITY));
-        }
-        for (int b = 0; b < LANES; b++)
-            store(s->pull + (block * LANES + b) * LANES, RELAXATION * products[b] * load(s->inverse + block * LANES));
-    }
-    return sound;
-}
-
-/* gram <- W W', where blocks of rows overlap; zero elsewhere, and on the row of zeros */
-static void multiply_rows(signal *s) {
-    long length = s->blocks * LANES;
-    memset(s->gram, 0, (length + LANES) * length * sizeof(double));
-    for (long block = 0; block < s->blocks; block++) {
-        rows w = block_rows(s, block);
-        s->near[block] = (span){length, 0};
-        for (long c = 0; c < s->blocks; c++) {
-            span both = overlap(s->covered[block], s->covered[c]);
-            if (is_empty(both))
-                continue;
-            s->near[block] = hull(s->near[block], (span){c * LANES, (c + 1) * LANES});
-            for (long i = c * LANES; i < (c + 1) * LANES; i++)
-                store(s->gram + i * length + block * LANES, dots(&w, s->w + i * s->length, both));
-        }
-    }
-}
-
 /* Take y, x = y and z = 0; whether |y| is a number that float64 holds. */
 static int begin(signal *s, const double *y) {
     fill(s->y, y, s->n);
@@ -135,7 +38,7 @@ static int begin(signal *s, const double *y) {
     memset(s->z, 0, padded(s->k) * sizeof(double));
     *s->norm = length_of(y, s->n);
     *s->iterations = 0.0;
-    s->kept[0] = s->kept[1] = 0;
+    *s->free_count = *s->by_bound = 0;
     return 0.0 < *s->norm && *s->norm < INFINITY;
 }
 
@@ -209,7 +112,7 @@ static void list_free(signal *s) {
         s->free_rows[m] = i;
         m += s->state[i] == 0;
     }
-    s->kept[0] = m;
+    *s->free_count = m;
     while (m % LANES)
         s->free_rows[m++] = s->blocks * LANES;
     for (long block = 0; block < free_blocks(s); block++) {
@@ -225,9 +128,14 @@ static void list_free(signal *s) {
 
 /* The factor of G_FF, or that of K_AA where it is much smaller; whether the free rows are independent. */
 static int factorise_free(signal *s) {
-    long bound = s->k - s->kept[0], count = 0;
-    s->kept[1] = s->kind[2] && bound <= ADVANTAGE * s->kept[0];
-    if (s->kept[1]) {
+    long bound = s->k - *s->free_count, count = 0;
+    *s->by_bound = 0;
+    if (*s->inverted && bound <= ADVANTAGE * *s->free_count) {
+        if (*s->inverted < 0)
+            *s->inverted = invert_gram(s);
+        *s->by_bound = *s->inverted;
+    }
+    if (*s->by_bound) {
         for (long i = 0; i < s->k; i++)
             if (s->state[i] != 0)
                 s->bound[count++] = i;
@@ -235,8 +143,8 @@ static int factorise_free(signal *s) {
             s->bound[count++] = s->blocks * LANES;
     }
     choose_factor(s);
-    factorise(&s->f, s->kept[1] ? s->diagonal : s->square, PIVOT);
-    return s->f.rank == (s->kept[1] ? bound : s->kept[0]);
+    factorise(&s->f, *s->by_bound ? s->diagonal : s->square, PIVOT);
+    return s->f.rank == (*s->by_bound ? bound : *s->free_count);
 }
 
 /* Free bound rows that their slope pulls inwards, by at least `share` of the strongest pull; whether there was any. */
@@ -258,7 +166,7 @@ static int release(signal *s, double share) {
 /* The largest |w_i x| / (|w_i| |y|) of a free row */
 static double residual(const signal *s) {
     double worst = 0.0;
-    for (long a = 0; a < s->kept[0]; a++) {
+    for (long a = 0; a < *s->free_count; a++) {
         long i = s->free_rows[a];
         worst = larger(worst, s->slope[i] * s->inverse[i] * s->slope[i]);
     }
@@ -268,14 +176,14 @@ static double residual(const signal *s) {
 /* step <- (W_F W_F')^{-1} W_F x */
 static void newton_step(signal *s) {
     for (long a = 0; a < free_blocks(s) * LANES; a++)
-        s->step[a] = a < s->kept[0] ? s->slope[s->free_rows[a]] : 0.0;
+        s->step[a] = a < *s->free_count ? s->slope[s->free_rows[a]] : 0.0;
     solve_free(s, s->step);
 }
 
 /* The largest t <= 1 for which z_F + t step stays in the box */
 static double length_inside(const signal *s) {
     double length = 1.0;
-    for (long a = 0; a < s->kept[0]; a++) {
+    for (long a = 0; a < *s->free_count; a++) {
         double size = fabs(s->step[a]), room = s->beta - copysign(1.0, s->step[a]) * s->z[s->free_rows[a]];
         if (size > room)
             length = smaller(length, room / size);
@@ -284,14 +192,14 @@ static double length_inside(const signal *s) {
 }
 
 static void move(signal *s, double length) {
-    for (long a = 0; a < s->kept[0]; a++)
+    for (long a = 0; a < *s->free_count; a++)
         s->z[s->free_rows[a]] += length * s->step[a];
     primal(s);
 }
 
 /* Free rows that have met their bound stay there. */
 static void bind(signal *s) {
-    for (long a = 0; a < s->kept[0]; a++) {
+    for (long a = 0; a < *s->free_count; a++) {
         long i = s->free_rows[a];
         if (fabs(s->z[i]) >= s->beta * (1.0 - BOUND)) {
             s->state[i] = s->z[i] > 0.0 ? 1 : -1;
@@ -307,7 +215,7 @@ static void project(signal *s) {
         if (attempt == SHORTER)
             length = length_inside(s);
         memset(gain, 0, free_blocks(s) * LANES * sizeof(double));
-        for (long a = 0; a < s->kept[0]; a++) {
+        for (long a = 0; a < *s->free_count; a++) {
             double z = s->z[s->free_rows[a]];
             gain[a] = smaller(larger(z + length * s->step[a], -s->beta), s->beta) - z;
         }
@@ -316,7 +224,7 @@ static void project(signal *s) {
             break;
         length *= 0.25;
     }
-    for (long a = 0; a < s->kept[0]; a++)
+    for (long a = 0; a < *s->free_count; a++)
         s->z[s->free_rows[a]] += gain[a];
     memcpy(s->x, s->moved, s->length * sizeof(double));
     bind(s);
@@ -334,34 +242,6 @@ static int verified(const signal *s) {
     return 1;
 }
 
-/* Whether all rows are orthogonal: those of the first block, and then W (W'c) for numbers c that no accident makes fit. */
-static int rows_orthogonal(signal *s) {
-    for (int a = 0; a < LANES; a++)
-        for (int b = 0; b < a; b++)
-            if (fabs(s->pull[a * LANES + b]) * s->size[b] > COSINE * s->size[a])
-                return 0;
-    double part = 0.0, *share = s->step;
-    memset(s->moved, 0, s->length * sizeof(double));
-    for (long i = 0; i < s->blocks * LANES; i++) {
-        part += part < 1.0 ? 0.6180339887498949 : -0.3819660112501051;
-        share[i] = part * s->size[i] * s->inverse[i];
-    }
-    for (long block = 0; block < s->blocks; block++) {
-        rows w = block_rows(s, block);
-        subtract(&w, share + block * LANES, s->moved, s->covered[block]);
-    }
-    for (long block = 0; block < s->blocks; block++) {
-        rows w = block_rows(s, block);
-        store(s->slope, dots(&w, s->moved, s->covered[block]));
-        for (int b = 0; b < LANES; b++) {
-            long i = block * LANES + b;
-            if (fabs(s->slope[b] + share[i] * s->square[i]) > COSINE * s->size[i])
-                return 0;
-        }
-    }
-    return 1;
-}
-
 /* z_i = clip(w_i y / |w_i|^2) */
 static long solve_orthogonal(signal *s) {
     double left = INFINITY;
@@ -370,10 +250,10 @@ static long solve_orthogonal(signal *s) {
         s->z[i] = smaller(larger(s->inverse[i] * s->slope[i], -s->beta), s->beta);
     find_state(s);
     list_free(s);
-    s->kept[1] = 0;
+    *s->by_bound = 0;
     for (int refined = 0; refined <= REFINED && left > ROUNDING; refined++) {
         *s->iterations += 1.0;
-        for (long a = 0; a < s->kept[0] && refined; a++)
+        for (long a = 0; a < *s->free_count && refined; a++)
             s->z[s->free_rows[a]] += s->inverse[s->free_rows[a]] * s->slope[s->free_rows[a]];
         primal(s);
         slopes(s);
@@ -416,9 +296,9 @@ static long settle(signal *s) {
 }
 
 static long solve_one(signal *s, const double *y, const double *near) {
-    if (!begin(s, y) || !s->kind[0])
+    if (!begin(s, y) || !*s->sound)
         return FAILED;
-    if (s->kind[1])
+    if (*s->orthogonal)
         return solve_orthogonal(s);
     if (near) {
         for (long i = 0; i < s->k; i++)
@@ -431,7 +311,7 @@ static long solve_one(signal *s, const double *y, const double *near) {
 }
 
 static long restore_one(signal *s, const double *y, const double *z, long status) {
-    int sound = begin(s, y) && s->kind[0];
+    int sound = begin(s, y) && *s->sound;
     fill(s->z, z, s->k);
     if (status == FAILED || (status != ZERO && !sound))
         return FAILED;
@@ -441,37 +321,6 @@ static long restore_one(signal *s, const double *y, const double *z, long status
     find_state(s);
     list_free(s);
     return status == FACTORED && !factorise_free(s) ? FAILED : status;
-}
-
-/* K = G^{-1}, row after row, and its diagonal, where G is definite */
-static int invert_rows(signal *s) {
-    long length = s->blocks * LANES;
-    memset(s->state, 0, length * sizeof(int64_t));
-    list_free(s);
-    s->kept[1] = 0;
-    choose_factor(s);
-    factorise(&s->f, s->square, PIVOT);
-    memset(s->gram_inverse, 0, (length + LANES) * length * sizeof(double));
-    for (long i = 0; i < s->k; i++) {
-        s->gram_inverse[i * length + i] = 1.0;
-        solve(&s->f, s->gram_inverse + i * length);
-        s->diagonal[i] = s->gram_inverse[i * length + i];
-    }
-    s->diagonal[length] = 0.0;
-    return s->f.rank == s->k;
-}
-
-/* The views of a first signal, with what is known of W alone */
-static signal prepared(long k, long n, int several, const double *w, double beta, double *shared, double *work) {
-    signal s = views(k, n, several, beta, shared, work);
-    s.kind[0] = measure(&s, w);
-    s.kind[1] = s.kind[0] && rows_orthogonal(&s);
-    s.kind[2] = 0;
-    if (s.gram && s.kind[0] && !s.kind[1]) {
-        multiply_rows(&s);
-        s.kind[2] = k <= n && invert_rows(&s);
-    }
-    return s;
 }
 
 long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {

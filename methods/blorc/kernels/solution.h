@@ -25,7 +25,8 @@ typedef struct {
     span *near;      /* (blocks) the columns of that in which the rows of a block are not zero */
     span *covered;   /* (blocks + 1) the columns that the rows of a block cover */
     span *written;   /* (k) the columns in which a row of `w` is written: it is zero in others */
-    int64_t *kind;   /* (3) whether the sizes of all rows are sound, whether all are orthogonal, whether K is known */
+    int64_t *sound, *orthogonal; /* (1) whether all |w_i| are numbers that float64 holds; whether all rows are orthogonal */
+    int64_t *inverted;           /* (1) whether K is known: 1, cannot be: 0, or was not asked for: -1 */
     /* and room for the signal at hand. */
     double *y, *moved; /* (n) */
     double *slope;     /* (k) W x */
@@ -39,7 +40,8 @@ typedef struct {
     double *z;          /* (k) */
     int64_t *free_rows; /* (k) F, filled up with the row of zeros, as */
     int64_t *bound;     /* (k) the others, A */
-    int64_t *kept;      /* (2) how many rows are free, and whether K_AA is factored in place of G_FF */
+    int64_t *free_count; /* (1) */
+    int64_t *by_bound;   /* (1) whether K_AA is factored in place of G_FF */
     span *reach;        /* (blocks) the columns of W that a block of F covers */
     factor f;
 } signal;
@@ -74,7 +76,9 @@ static inline void view_shared(signal *s, int several, double *work) {
     s->state = (int64_t *)taken(&work, rows);
     s->written = (span *)taken(&work, 2 * rows);
     s->covered = (span *)taken(&work, 2 * (s->blocks + 1));
-    s->kind = (int64_t *)taken(&work, 3);
+    s->sound = (int64_t *)taken(&work, 1);
+    s->orthogonal = (int64_t *)taken(&work, 1);
+    s->inverted = (int64_t *)taken(&work, 1);
     s->norm = taken(&work, 1);
     s->near = (span *)taken(&work, 2 * s->blocks);
     s->gram = several ? aligned(work) : 0;
@@ -86,7 +90,8 @@ static inline void view_signal(signal *s, double *work) {
     s->x = taken(&work, s->length);
     s->iterations = taken(&work, 1);
     s->z = taken(&work, rows);
-    s->kept = (int64_t *)taken(&work, 2);
+    s->free_count = (int64_t *)taken(&work, 1);
+    s->by_bound = (int64_t *)taken(&work, 1);
     s->free_rows = (int64_t *)taken(&work, rows);
     s->bound = (int64_t *)taken(&work, rows);
     s->reach = (span *)taken(&work, 2 * s->blocks);
@@ -102,27 +107,27 @@ static inline signal views(long k, long n, int several, double beta, double *sha
     return s;
 }
 
-static inline long free_blocks(const signal *s) { return blocks_of(s->kept[0]); }
+static inline long free_blocks(const signal *s) { return blocks_of(*s->free_count); }
 
 static inline rows free_block(const signal *s, long block) { return listed(s->w, s->length, s->free_rows, block * LANES); }
 
-/* What is factored, as `kept` has it */
+/* What is factored, as `by_bound` has it */
 static inline void choose_factor(signal *s) {
-    s->f.list = s->kept[1] ? s->bound : s->free_rows;
-    s->f.known = s->kept[1] ? s->gram_inverse : s->gram;
-    s->f.reach = s->kept[1] ? 0 : s->reach;
-    s->f.blocks = s->kept[1] ? blocks_of(s->k - s->kept[0]) : free_blocks(s);
+    s->f.list = *s->by_bound ? s->bound : s->free_rows;
+    s->f.known = *s->by_bound ? s->gram_inverse : s->gram;
+    s->f.reach = *s->by_bound ? 0 : s->reach;
+    s->f.blocks = *s->by_bound ? blocks_of(s->k - *s->free_count) : free_blocks(s);
 }
 
 /* r <- G_FF^{-1} r, (free rows) in whole blocks; by K_AA: (K r)_F - K_FA K_AA^{-1} (K r)_A */
 static inline void solve_free(signal *s, double *r) {
-    if (!s->kept[1]) {
+    if (!*s->by_bound) {
         solve(&s->f, r);
         return;
     }
     long length = s->f.known_length;
     memset(s->scattered, 0, length * sizeof(double));
-    for (long a = 0; a < s->kept[0]; a++)
+    for (long a = 0; a < *s->free_count; a++)
         s->scattered[s->free_rows[a]] = r[a];
     for (long block = 0; block < s->blocks; block++) {
         rows inverse = rows_from(s->gram_inverse, length, block * LANES);
@@ -137,7 +142,7 @@ static inline void solve_free(signal *s, double *r) {
         subtract(&inverse, s->scattered + block * LANES, s->through, (span){0, length});
     }
     for (long a = 0; a < free_blocks(s) * LANES; a++)
-        r[a] = a < s->kept[0] ? s->through[s->free_rows[a]] : 0.0;
+        r[a] = a < *s->free_count ? s->through[s->free_rows[a]] : 0.0;
 }
 
 static inline double length_of(const double *a, long n) {
