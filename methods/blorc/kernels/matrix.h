@@ -10,27 +10,34 @@ static const double RELAXATION = 1.5; /* of coordinate descent */
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
 
-/* The columns in which LANES rows, the first at `w`, are not all zero: `count` rows that are n long */
-static span covered_by(const double *w, long count, long n) {
-    span found = {padded(n), 0};
-    for (long first = 0; first < n; first += LANES * LANES) {
-        lanes size[LANES] = {{0}};
-        double total[LANES];
+/* Whether `count` rows of n numbers, the first at `w`, are zero in LANES columns; inlined for a whole block, where the loop is known */
+static inline int is_zero(const double *w, long count, long n, long first) {
+    masks any = {0};
+    int64_t found = 0;
+    if (first + LANES <= n)
         for (long b = 0; b < count; b++)
-            for (int c = 0; c < LANES; c++) {
-                long j = first + c * LANES;
-                if (j + LANES <= n)
-                    size[c] += (lanes)((masks)load(w + b * n + j) & INT64_MAX);
-                else
-                    for (; j < n; j++)
-                        size[c][0] += fabs(w[b * n + j]);
-            }
-        store(total, totals(size));
-        for (int c = 0; c < LANES; c++)
-            if (total[c] != 0.0)
-                found = (span){least(found.first, first + c * LANES), first + (c + 1) * LANES};
-    }
-    return found;
+            any |= (masks)load(w + b * n + first);
+    else
+        for (long j = first; j < n; j++)
+            for (long b = 0; b < count; b++)
+                found |= w[b * n + j] != 0.0;
+    any <<= 1; /* the sign does not count */
+    for (int l = 0; l < LANES; l++)
+        found |= any[l];
+    return !found;
+}
+
+static int is_zero_block(const double *w, long count, long n, long first) {
+    return count == LANES ? is_zero(w, LANES, n, first) : is_zero(w, count, n, first);
+}
+
+static span covered_by(const double *w, long count, long n) {
+    span found = {0, padded(n)};
+    while (!is_empty(found) && is_zero_block(w, count, n, found.first))
+        found.first += LANES;
+    while (!is_empty(found) && is_zero_block(w, count, n, found.end - LANES))
+        found.end -= LANES;
+    return is_empty(found) ? (span){padded(n), 0} : found;
 }
 
 /* A block of W in whole lanes, on the columns that it covers */
@@ -51,15 +58,14 @@ static void take_rows(signal *s, const double *w, long block) {
 
 /* The zeros of a row of W on those columns, where they are not written yet */
 static void write_zeros(signal *s, long i, span columns) {
-    span written = s->written[i], all = is_empty(written) ? columns : hull(written, columns);
-    double *row = s->w + i * s->length;
+    span written = s->written[i];
     if (is_empty(written))
         written = (span){columns.first, columns.first};
-    if (all.first < written.first)
-        memset(row + all.first, 0, (written.first - all.first) * sizeof(double));
-    if (written.end < all.end)
-        memset(row + written.end, 0, (all.end - written.end) * sizeof(double));
-    s->written[i] = all;
+    s->written[i] = hull(written, columns);
+    for (long j = columns.first; j < written.first; j += LANES)
+        store(s->w + i * s->length + j, (lanes){0});
+    for (long j = written.end; j < columns.end; j += LANES)
+        store(s->w + i * s->length + j, (lanes){0});
 }
 
 /* Take W, what its rows cover, their sizes and their products by block; whether all sizes are numbers that float64 holds. */
