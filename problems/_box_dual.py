@@ -154,18 +154,19 @@ def _polish(dual: _BoxDual, z: Array, iterations: int) -> DualSolution | None:
     """The solution that the pattern of z implies, or None where it breaks the optimality conditions.
 
     Where the zero rows are dependent, z is not unique and may be a vertex of their dual face: bound on some of them. Those
-    have w_i x* = 0 and join W0, since the gradient needs the projector of all zero rows.
+    have w_i x* = 0 and join W0, since the gradient needs the projector of all zero rows. A bound row whose w_i x is no more than
+    verification lets pass may belong to them or not.
     """
     signs = np.where(np.abs(z) >= dual.b * (1 - BOUND), np.sign(z), 0.0)
     solution = _implied(dual, z, signs, iterations)
     if solution is None:
         return None
-    hidden = (signs != 0) & (np.abs(dual.w @ solution.x) <= HIDDEN * np.linalg.norm(dual.y))
-    if not hidden.any():
-        return solution
-    if RowFactor.of(dual.w[hidden | (signs == 0)]).full_rank:
-        return replace(solution, touching=True)
-    return _implied(dual, z, np.where(hidden, 0.0, signs), iterations) or solution
+    slopes, length = np.abs(dual.w @ solution.x), np.linalg.norm(dual.y)
+    hidden = (signs != 0) & (slopes <= HIDDEN * length)
+    if not hidden.any() or RowFactor.of(dual.w[hidden | (signs == 0)]).full_rank:
+        unclear = bool(((signs != 0) & (slopes <= SLACK * length)).any())
+        return replace(solution, touching=solution.touching or unclear)
+    return _implied(dual, z, np.where(hidden, 0.0, signs), iterations) or replace(solution, touching=True)
 
 
 def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSolution | None:

@@ -13,7 +13,7 @@ static const double BOUND = 1e-14;    /* a dual this close to its bound has met 
 static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
 enum {
     SWEEPS = 14,  /* of coordinate descent at the start, and */
-    BETWEEN = 8,  /* after a Newton step that met the box, at most */
+    BETWEEN = 14, /* after a Newton step that met the box, at most */
     NEWTONS = 12, /* projected steps, before steps end at the first bound they meet */
     ROUNDS = 4,   /* such steps a row, at most */
     SHORTER = 5,  /* quarterings of a projected step */
