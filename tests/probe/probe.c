@@ -42,11 +42,11 @@ long probe_solve(long k, long n, const double *w, const int64_t *listed, long m,
     for (long a = 0; a < m; a++)
         s.state[listed[a]] = 0;
     list_free(&s);
-    factorise_free(&s);
+    long independent = factorise_free(&s);
     fill(s.step, right, m);
     solve_free(&s, s.step);
     memcpy(right, s.step, m * sizeof(double));
-    return s.f.rank;
+    return independent;
 }
 
 long probe_orthogonal(long k, long n, const double *w, const double *y, double *work) {

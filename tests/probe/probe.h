@@ -8,7 +8,7 @@ long probe_measure(long k, long n, const double *w, const double *y, double *wor
 /* sweeps from z (k), which moves with x (n) = y - W'z; whether the last one changed the state of a row */
 long probe_sweep(long k, long n, const double *w, const double *y, double beta, long sweeps, double *work, double *z, double *x);
 
-/* right (m) <- (W_F W_F')^{-1} right for the rows F (m) of W, ascending; the rank of that matrix */
+/* right (m) <- (W_F W_F')^{-1} right for the rows F (m) of W, ascending; whether these are independent */
 long probe_solve(long k, long n, const double *w, const int64_t *listed, long m, double *work, double *right);
 
 long probe_orthogonal(long k, long n, const double *w, const double *y, double *work);

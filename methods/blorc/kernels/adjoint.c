@@ -4,7 +4,8 @@
 
 #include "solution.h"
 
-enum { LIFTED = 4 }; /* rounds of refinement, at most */
+static const double EXACT = 5e-16; /* residual of W_0 v, above which it is refined: h errs by that times the squared condition of W_0 */
+enum { LIFTED = 4 };               /* rounds of it, at most */
 
 /* step <- W_F v; the largest |w_i v| / |w_i| */
 static double lift_residual(signal *s, const double *v) {
@@ -25,7 +26,7 @@ static int lift(signal *s, long status) {
     memcpy(s->moved, s->y, s->length * sizeof(double));
     for (int round = 0; round < LIFTED; round++) {
         left = lift_residual(s, s->moved);
-        if (left <= ROUNDING * norm)
+        if (left <= EXACT * norm)
             break;
         if (status == FACTORED)
             solve_free(s, s->step);

@@ -121,8 +121,8 @@ static inline long invert_block(lanes *product, const double *squares, double sh
     return rank;
 }
 
-/* squares: the diagonal of the whole matrix, by which a pivot is judged */
-static inline void factorise(factor *f, const double *squares, double share) {
+/* squares: the diagonal of the whole matrix, by which a pivot is judged; shift: by this share of it the diagonal is raised */
+static inline void factorise(factor *f, const double *squares, double share, double shift) {
     f->rank = 0;
     find_start(f);
     for (long block = 0; block < f->blocks; block++) {
@@ -142,6 +142,7 @@ static inline void factorise(factor *f, const double *squares, double share) {
             own[b] = squares[f->list[first + b]];
             if (f->known)
                 product[b] += known_products(f, first + b, block);
+            product[b][b] += shift * own[b];
         }
         f->rank += invert_block(product, own, share, transposed(f, block), length);
     }

@@ -146,7 +146,7 @@ static int invert_gram(signal *s) {
     all.reach = 0;
     for (long i = 0; i < length; i++)
         s->bound[i] = i < s->k ? i : length;
-    factorise(&all, s->square, PIVOT);
+    factorise(&all, s->square, PIVOT, 0.0);
     memset(s->gram_inverse, 0, (length + LANES) * length * sizeof(double));
     for (long i = 0; i < s->k; i++) {
         s->gram_inverse[i * length + i] = 1.0;

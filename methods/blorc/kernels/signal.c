@@ -8,9 +8,10 @@
 #include "matrix.h"
 
 static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
+static const double SHIFT = 1e-12;    /* of the diagonal where free rows are dependent */
 static const double ADVANTAGE = 0.6;  /* K_AA is factored where A has at most this share of the free rows */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
-static const double WORST = 0.999, NONE = 2.0; /* shares of the strongest pull from which on rows are freed: the worst, none */
+enum { ALL, WORST, NONE }; /* which bound rows are freed of those that are pulled inwards */
 enum {
     SWEEPS = 14,  /* of coordinate descent at the start, and */
     BETWEEN = 14, /* after a Newton step that met the box, at most */
@@ -126,7 +127,8 @@ static void list_free(signal *s) {
     }
 }
 
-/* The factor of G_FF, or that of K_AA where it is much smaller; whether the free rows are independent. */
+/* The factor of G_FF, or that of K_AA where it is much smaller; whether the free rows are independent. Of dependent ones the
+   diagonal is raised: the step goes to about the nearest of their solutions, or to the box. */
 static int factorise_free(signal *s) {
     long bound = s->k - *s->free_count, count = 0;
     *s->by_bound = 0;
@@ -143,22 +145,34 @@ static int factorise_free(signal *s) {
             s->bound[count++] = s->blocks * LANES;
     }
     choose_factor(s);
-    factorise(&s->f, *s->by_bound ? s->diagonal : s->square, PIVOT);
-    return s->f.rank == (*s->by_bound ? bound : *s->free_count);
+    factorise(&s->f, *s->by_bound ? s->diagonal : s->square, PIVOT, 0.0);
+    if (s->f.rank == (*s->by_bound ? bound : *s->free_count))
+        return 1;
+    *s->by_bound = 0;
+    choose_factor(s);
+    factorise(&s->f, s->square, 0.0, SHIFT);
+    return 0;
 }
 
-/* Free bound rows that their slope pulls inwards, by at least `share` of the strongest pull; whether there was any. */
-static int release(signal *s, double share) {
-    double strongest = ROUNDING;
+/* Free bound rows that their slope pulls inwards: all, the one that is pulled most, or none; whether there was any. */
+static int release(signal *s, int which) {
+    long worst = -1;
+    double strongest = 0.0;
     int freed = 0;
-    if (share > 0.0)
-        for (long i = 0; i < s->k; i++)
-            strongest = larger(strongest, -share * s->state[i] * s->slope[i] / (s->size[i] * *s->norm));
-    for (long i = 0; i < s->k; i++)
-        if (s->state[i] * s->slope[i] <= -strongest * s->size[i] * *s->norm) {
+    for (long i = 0; i < s->k && which != NONE; i++) {
+        double pull = -s->state[i] * s->slope[i];
+        if (s->state[i] == 0 || !(pull >= ROUNDING * s->size[i] * *s->norm))
+            continue;
+        freed = 1;
+        if (which == ALL)
             s->state[i] = 0;
-            freed = 1;
+        else if (pull * s->inverse[i] * pull > strongest) {
+            worst = i;
+            strongest = pull * s->inverse[i] * pull;
         }
+    }
+    if (worst >= 0)
+        s->state[worst] = 0;
     list_free(s);
     return freed;
 }
@@ -270,7 +284,7 @@ static long settle(signal *s) {
         int careful = count >= NEWTONS;
         *s->iterations += 1.0;
         slopes(s);
-        int freed = release(s, careful ? arrived ? WORST : NONE : 0.0);
+        int freed = release(s, careful ? arrived ? WORST : NONE : ALL);
         if (arrived && !freed) {
             if (residual(s) <= ROUNDING || refined == REFINED)
                 return independent && verified(s) ? FACTORED : FAILED;
