@@ -154,8 +154,8 @@ def _polish(dual: _BoxDual, z: Array, iterations: int) -> DualSolution | None:
     """The solution that the pattern of z implies, or None where it breaks the optimality conditions.
 
     Where the zero rows are dependent, z is not unique and may be a vertex of their dual face: bound on some of them. Those
-    have w_i x* = 0 and join W0, since the gradient needs the projector of all zero rows. A bound row whose w_i x is no more than
-    verification lets pass may belong to them or not.
+    have w_i x* = 0 and join W0, since the gradient needs the projector of all zero rows. A bound row whose w_i x is small
+    enough for verification to let it pass may belong to them or not.
     """
     signs = np.where(np.abs(z) >= dual.b * (1 - BOUND), np.sign(z), 0.0)
     solution = _implied(dual, z, signs, iterations)
