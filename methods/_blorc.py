@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from methods._bounded import Adjoint, read_only
+from methods._bounded import Adjoint
 from methods.base import Gradient, Split
 from problems import AnalysisL1, BoxDual, Dense, Filters, Problem
 from problems.base import Array
@@ -42,7 +42,7 @@ def dense_solver(problem: Problem, threads: int = 1) -> SignalSolver | BatchSolv
 
     assert isinstance(problem, BoxDual)
     y, beta, keeps_rank = np.array(problem.y), float(problem.beta), problem.parametrisation.keeps_rank
-    return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(read_only(y), beta, keeps_rank, threads)
+    return SignalSolver(y, beta, keeps_rank) if y.ndim == 1 else BatchSolver(y, beta, keeps_rank, threads)
 
 
 def solve_of(problem: Problem, threads: int = 1) -> Callable[[Array], Adjoint]:

@@ -120,13 +120,6 @@ class Stack:
         return -(self.z.T @ v + h.T @ self.x)
 
 
-def read_only(a: Array) -> Array:
-    """A protected view: compiled code has a variant for either kind of array, so all callers agree on one."""
-    view = a.view()
-    view.setflags(write=False)
-    return view
-
-
 def counted(notes: Iterable[str], total: int) -> str:
     """The notes of a batch, each with the number of signals it stands for: "what in 3 of 100 signals: why"."""
     counts = Counter(note.partition(":")[::2] for note in notes if note)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from methods._bounded import read_only
 from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
 from problems.base import Array
 
@@ -75,7 +74,7 @@ def _solve(context: Any, out: Any, w: Any, y: Any, beta: Any) -> None:
     x, state = map(np.asarray, out)
     w, beta, (y,) = _broadcast(w, beta, y)
     for rows, number, part in _shared(w, beta):
-        signals = read_only(_listed(y[part]))
+        signals = _listed(y[part])
         check_values(rows, signals, number)
         found = BatchSolver(signals, number).solve(rows)
         x[part] = found.x.reshape(x[part].shape)
@@ -92,7 +91,7 @@ def _pull_back(context: Any, out: Any, w: Any, y: Any, beta: Any, state: Any, g:
     for rows, number, part in _shared(w, beta):
         bits = np.array(state[part], order="C").reshape(-1, state.shape[-1]).view(np.float64)
         z, status = np.ascontiguousarray(bits[:, :-1]), bits[:, -1].view(np.int64)
-        found = BatchSolver(read_only(_listed(y[part])), number).restore(rows, z, status)
+        found = BatchSolver(_listed(y[part]), number).restore(rows, z, status)
         warn_at_kink(found)
         found_h, found_v = found.adjoint(_listed(g[part]))
         x, z, h, v = (a.reshape(*y[part].shape[:-1], -1) for a in (found.x, found.z, found_h, found_v))
@@ -115,7 +114,7 @@ def _shared(w: Array, beta: Array) -> Iterator[tuple[Array, float, tuple[Any, ..
     """Every W with its beta, and the index of the signals that share them."""
     for one in np.ndindex(beta.shape):
         part = tuple(slice(None) if size == 1 else i for i, size in zip(one, beta.shape, strict=True))
-        yield read_only(np.array(w[one], np.float64)), float(beta[one]), part
+        yield np.array(w[one], np.float64), float(beta[one]), part
 
 
 def _listed(signals: Array) -> Array:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from methods import _layer_signal
-from methods._bounded import read_only
 from methods._layer import beta_slopes, check_shapes, check_values, outer_sum, warn_at_kink
 from methods._layer_signal import Slopes
 from problems.base import Array
@@ -94,8 +93,6 @@ def _solved(w: Any, y: Any, beta: Any, keeps_rank: bool) -> tuple[Any, Slopes]:
     number = _number(beta)
     rows, signals = _float64("W", w), _float64("y", y)
     check_values(rows, signals, number)
-    if y.ndim > 1:
-        signals = read_only(signals)
     found = _solvers()[y.ndim - 1](signals, number, keeps_rank).solve(rows)
     x = torch.from_numpy(found.x.copy())  # a copy: the adjoint needs its own
     slopes = partial(_slopes, found, rows, number)

@@ -1,4 +1,4 @@
-"""Where the suite keeps what it can make again: proofs and compiled code, in the user's cache folder."""
+"""Where the suite keeps what it can make again: proofs and compiled kernels, in the user's cache folder."""
 
 from __future__ import annotations
 

@@ -16,22 +16,11 @@ enum { LANES = WIDTH / sizeof(double) };
 
 typedef double lanes __attribute__((vector_size(WIDTH)));
 typedef double unaligned_lanes __attribute__((vector_size(WIDTH), aligned(sizeof(double)), may_alias));
-typedef int64_t masks __attribute__((vector_size(WIDTH))); /* -1 where a comparison of lanes holds, else 0 */
+typedef int64_t masks __attribute__((vector_size(WIDTH))); /* -1 where a comparison of lanes holds, else 0; bits of lanes */
 
 static inline lanes load(const double *from) { return *(const unaligned_lanes *)from; }
 
 static inline void store(double *to, lanes a) { *(unaligned_lanes *)to = a; }
-
-static inline lanes splat(double a) { return a - (lanes){0}; }
-
-/* a where the mask is set, b elsewhere */
-static inline lanes chosen(masks mask, lanes a, lanes b) { return (lanes)((mask & (masks)a) | (~mask & (masks)b)); }
-
-/* min(max(a, -bound), bound); NaN stays */
-static inline lanes clipped(lanes a, lanes bound) {
-    a = chosen(a < -bound, -bound, a);
-    return chosen(a > bound, bound, a);
-}
 
 /* The sum of all lanes, halves on halves. */
 static inline double total(lanes a) {
