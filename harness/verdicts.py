@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from methods import Gradient, GradientMethod, to_numpy
+from methods import Gradient, GradientMethod, synchronise, to_numpy
 from problems import Problem
 from problems.base import Array
 
@@ -72,7 +72,9 @@ def ask(method: GradientMethod, problem: Problem, begin: Begin, theta: Array | N
     try:
         if reason := method.unsupported(problem):
             return Answer(refused=reason)
-        return Answer(method.prepare(problem)(np.array(problem.theta if theta is None else theta)))
+        gradient = method.prepare(problem)(np.array(problem.theta if theta is None else theta))
+        synchronise(gradient.grad)  # what runs behind the caller's back may fail there
+        return Answer(gradient)
     except Exception as error:
         return Answer(raised=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:120]}")
 
