@@ -1,4 +1,4 @@
-"""The C of the closed form: one signal in `signal.c`, signals side by side in `batch.c`; headers say what each argument is."""
+"""The C of the closed form: solutions in `signal.c`, their adjoint in `adjoint.c`; `signal.h` says what each argument is."""
 
 from pathlib import Path
 
