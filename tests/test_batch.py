@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -229,3 +231,21 @@ def test_more_free_rows_than_columns_are_dependent() -> None:
     found = BatchSolver(y, 1e3).solve(np.array(problem.theta))
     assert (found.status == KERNELS.lib.ZERO).all()
     assert np.abs(found.x).max() < 1e-10 * np.abs(y).max()
+
+
+FORKED = """
+import os, signal
+import numpy as np
+from methods.blorc.batch import BatchSolver
+solver, w = BatchSolver(np.ones((2, 3)), 0.1, threads=2), np.eye(3)
+solver.solve(w)
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    signal.alarm(20)
+    solver.solve(w)
+"""
+
+
+def test_a_solver_with_threads_solves_in_a_fork_too() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +24,7 @@ class BatchSolver:
     def __init__(self, y: Array, beta: float, keeps_rank: bool = False, threads: int = 1) -> None:
         self.y, self.beta, self.keeps_rank = np.ascontiguousarray(y), beta, keeps_rank
         bounds = [len(y) * part // threads for part in range(threads + 1)]
+        self._pools: dict[int, ThreadPoolExecutor] = {}
         self.parts = [slice(*ends) for ends in pairwise(bounds) if ends[0] < ends[1]]
 
     def solve(self, w: Array, near: Array | None = None) -> Batch:
@@ -44,14 +45,16 @@ class BatchSolver:
 
     def each(self, call: Callable[[int], object]) -> None:
         """call(index of a part) for every part, this thread taking the first; the kernel holds no lock."""
-        others = [self._pool.submit(call, part) for part in range(1, len(self.parts))]
+        others = [self._pool().submit(call, part) for part in range(1, len(self.parts))]
         call(0)
         for other in others:
             other.result()
 
-    @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(len(self.parts))
+        """One a process: a fork has none of the threads."""
+        if os.getpid() not in self._pools:
+            self._pools[os.getpid()] = ThreadPoolExecutor(len(self.parts))
+        return self._pools[os.getpid()]
 
 
 class Batch:
