@@ -220,3 +220,14 @@ def test_x_that_is_zero_for_every_w_close_by_has_a_zero_adjoint() -> None:
     for one, g in ((found, np.ones(8)), (again, np.ones((1, 8)))):
         assert not one.gradient(g).any()
         assert not any(part.any() for part in one.adjoint(g))
+
+
+def test_what_the_kernel_cannot_read_is_converted_or_refused() -> None:
+    problem = AnalysisL1.draw(n=16)
+    w, solver = np.array(problem.theta), SignalSolver(np.array(problem.y), problem.beta)
+    found, g = solver.solve(w), np.arange(16)
+    np.testing.assert_array_equal(found.gradient(g.astype(np.float32)), found.gradient(g.astype(float)))
+    with pytest.raises(ValueError, match=r"the cotangent must have 16 entries, got 15"):
+        found.adjoint(g[1:])
+    with pytest.raises(ValueError, match=r"near must have 15 entries, got 16"):
+        solver.solve(w, np.zeros(16))

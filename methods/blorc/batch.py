@@ -30,14 +30,14 @@ class BatchSolver:
     def solve(self, w: Array, near: Array | None = None) -> Batch:
         """`near`: the duals (batch, k) of a W close by, to start from."""
         found = Batch(self, checked(w, self.y), np.empty(len(self.y), np.int64))
-        start = None if near is None else np.ascontiguousarray(near)
+        start = None if near is None else np.ascontiguousarray(near).reshape(found.z.shape)
         found.run("solve_signals", start)
         return found
 
     def restore(self, w: Array, z: Array, status: Array) -> Batch:
         """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
         found = Batch(self, checked(w, self.y), np.array(status))
-        found.run("restore_signals", np.ascontiguousarray(z))
+        found.run("restore_signals", np.ascontiguousarray(z).reshape(found.z.shape))
         return found
 
     def single(self, index: int) -> SignalSolver:

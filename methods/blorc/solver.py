@@ -25,9 +25,9 @@ class SignalSolver:
     """W (k, n) -> Exact for one signal y (n,). ValueError names a wrong shape of W; SolveError where no pattern verifies."""
 
     def __init__(self, y: Array, beta: float, keeps_rank: bool = False) -> None:
-        self.y, self.beta, self.keeps_rank = y, beta, keeps_rank
+        self.y, self.beta, self.keeps_rank = np.ascontiguousarray(y, FLOAT), beta, keeps_rank
         self.lib, self.view, self.numbers = KERNELS.lib, KERNELS.ffi.from_buffer, KERNELS.numbers
-        self._y, self._none = self.view(self.numbers, y), KERNELS.ffi.NULL
+        self._y, self._none = self.view(self.numbers, self.y), KERNELS.ffi.NULL
 
     def solve(self, w: Array, near: Array | None = None) -> Exact:
         """`near`: the duals (k) of a W close by, to start from."""
@@ -37,7 +37,7 @@ class SignalSolver:
         size, dual = layout(k, n)
         work = empty(size)
         at = view(numbers, work)
-        start = self._none if near is None else view(numbers, near)
+        start = self._none if near is None else view(numbers, _sized("near", near, k))
         status = self.lib.solve_signal(k, n, view(numbers, w), self._y, self.beta, start, at)
         found = Compiled(self, w, status, work[:n], work[dual : dual + k], work, at)
         return found if status else self._left_open(found)
@@ -76,7 +76,7 @@ class Compiled:
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
         (k, n), view, numbers = self.w.shape, self.solver.view, self.solver.numbers
-        h, v, g = empty(k), empty(n), np.ascontiguousarray(g)
+        h, v, g = empty(k), empty(n), _sized("the cotangent", g, n)
         arrays = self.at, view(numbers, h), view(numbers, v)
         if self.solver.lib.lift_signal(k, n, view(numbers, g), self.status, *arrays):
             return h, v
@@ -84,7 +84,7 @@ class Compiled:
 
     def gradient(self, g: Array) -> Array:
         (k, n), view, numbers = self.w.shape, self.solver.view, self.solver.numbers
-        out, g = empty((k, n)), np.ascontiguousarray(g)
+        out, g = empty((k, n)), _sized("the cotangent", g, n)
         if self.solver.lib.signal_gradient(k, n, view(numbers, g), self.status, self.at, view(numbers, out)):
             return out
         return self.solver.hand_over(self.w, self.z).gradient(g)
@@ -100,6 +100,13 @@ class Compiled:
 def layout(k: int, n: int) -> tuple[int, int]:
     """How many numbers the work array of one signal has, with what is known of W, and the place of z among them."""
     return int(KERNELS.lib.signal_size(k, n) + KERNELS.lib.shared_size(k, n, 0)), int(KERNELS.lib.dual_place(n))
+
+
+def _sized(name: str, a: Array, size: int) -> Array:
+    """`size` contiguous float64 numbers, for the kernel reads so many; ValueError where there are others."""
+    if len(a) != size:
+        raise ValueError(f"{name} must have {size} entries, got {len(a)}")
+    return np.ascontiguousarray(a, FLOAT)
 
 
 def checked(w: Array, y: Array) -> Array:
