@@ -16,7 +16,8 @@ TOUCH = 1e-12  # a zero row's dual this close to its bound, by share of beta, ma
 CONDITION = 1e-10  # below this reciprocal condition of W0 W0^T, normal equations are not used
 RANK = 1e-10  # singular values below this share of the largest count as zero
 HIDDEN = 1e-12  # a bound row with |w_i x*| below this share of |w_i| |y| may be a zero row at a vertex of the dual face
-
+INDEPENDENT = 1e-6  # pivots of W below this share of the largest leave its rank in doubt
+CLIPS, ROOM, INSIDE = 50, 0.98, 1 - 1e-12  # clippings to that share of the box in search of a dual strictly inside
 
 DEPENDENT = "dependent zero rows: no gradient in the entries of W"
 TOUCHING = "a zero row at the bound of its dual: no gradient, or a change of pattern within rounding"
@@ -188,8 +189,28 @@ def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSol
         return None
     full = b * signs
     full[free] = z_free
-    touching = bool((np.abs(z_free) >= b[free] * (1 - TOUCH)).any()) and factor.full_rank
+    if factor.full_rank:
+        touching = bool((np.abs(z_free) >= b[free] * (1 - TOUCH)).any())
+    else:  # x* = 0 for every W close by only where a dual lies strictly inside the box
+        touching = factor.rank == len(y) and dual_inside(w, y, b, full) is None
     return DualSolution(full, x, signs, factor, iterations, touching)
+
+
+def dual_inside(w: Array, y: Array, bound: Array | float, z: Array) -> Array | None:
+    """A z with W^T z = y strictly inside the box, where W has no kernel, so that x* = 0 for every W close by; else None.
+
+    Clipping to a smaller box and projecting back, in turn, leads inside where there is room.
+    """
+    q, r = np.linalg.qr(w)
+    pivots = np.abs(np.diagonal(r))
+    if len(r) < len(y) or pivots.min() <= INDEPENDENT * pivots.max():
+        return None
+    for _ in range(CLIPS):
+        z = np.clip(z, -ROOM * bound, ROOM * bound)
+        z = z + q @ np.linalg.solve(r.T, y - z @ w)
+        if (np.abs(z) < bound * INSIDE).all():
+            return z
+    return None
 
 
 def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> str:

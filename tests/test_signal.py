@@ -13,6 +13,7 @@ from methods.blorc.batch import BatchSolver
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, layout
 from problems import AnalysisL1
+from problems._box_dual import TOUCHING
 from problems.base import Array
 from problems.kernels import build
 
@@ -231,3 +232,10 @@ def test_what_the_kernel_cannot_read_is_converted_or_refused() -> None:
         found.adjoint(g[1:])
     with pytest.raises(ValueError, match=r"near must have 15 entries, got 16"):
         solver.solve(w, np.zeros(16))
+
+
+def test_a_solution_of_zero_that_any_change_of_the_rows_may_move_is_in_doubt() -> None:
+    """|y| is the sum of all |z_i w_i|: every dual is at its bound, and k > n hides that from the rank."""
+    w, y = np.array([[1.0], [-1.0], [1.0]]), np.array([0.75])
+    assert SignalSolver(y, 0.25).solve(w).note == TOUCHING
+    assert AnalysisL1(w, y, np.ones(1), 0.25).reference().status == "kink"

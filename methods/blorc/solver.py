@@ -16,8 +16,6 @@ from problems.base import Array
 
 FLOAT = np.dtype(np.float64)
 HANDED = "left open by the compiled solver: the pattern is verified by a bounded active set"
-INDEPENDENT = 1e-6  # singular values of W below this share of the largest leave its rank in doubt
-CLIPS, ROOM, INSIDE = 50, 0.98, 1 - 1e-12  # clippings to that share of the box in search of a dual strictly inside
 VANISHED = 1e-12  # |x| by share of |y|: x* = 0
 
 
@@ -48,7 +46,7 @@ class SignalSolver:
 
     def _left_open(self, found: Compiled) -> Exact:
         if 0.0 < np.linalg.norm(found.x) <= VANISHED * np.linalg.norm(self.y):
-            inside = _dual_inside(found.w, self.y, self.beta, found.z)
+            inside = _box_dual.dual_inside(found.w, self.y, self.beta, found.z)
             if inside is not None:
                 found.x[:], found.z[:], found.status = 0.0, inside, self.lib.ZERO
                 return found
@@ -116,20 +114,3 @@ def checked(w: Array, y: Array) -> Array:
     if not len(w):
         raise ValueError(f"theta must have at least one row, got shape {w.shape}")
     return np.ascontiguousarray(w, dtype=np.float64)
-
-
-def _dual_inside(w: Array, y: Array, beta: float, z: Array) -> Array | None:
-    """A z with W^T z = y strictly inside the box, where W has no kernel, so that x* = 0 for every W close by; else None.
-
-    Clipping to a smaller box and projecting back, in turn, leads inside where there is room.
-    """
-    q, r = np.linalg.qr(w)
-    pivots = np.abs(np.diagonal(r))
-    if len(r) < len(y) or pivots.min() <= INDEPENDENT * pivots.max():
-        return None
-    for _ in range(CLIPS):
-        z = np.clip(z, -ROOM * beta, ROOM * beta)
-        z = z + q @ np.linalg.solve(r.T, y - z @ w)
-        if np.abs(z).max() < beta * INSIDE:
-            return z
-    return None
