@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from problems._box_dual import DEPENDENT, DualSolution
+from problems._box_dual import DEPENDENT, TOUCHING, DualSolution
 from problems.base import Array
 
 
@@ -73,7 +73,9 @@ class Bounded:
     @property
     def doubt(self) -> str:
         """Dependent zero rows are none where theta keeps their rank."""
-        return "" if self.keeps_rank and self.dual.doubt == DEPENDENT else self.dual.doubt
+        if self.keeps_rank and self.dual.doubt == DEPENDENT:
+            return TOUCHING if self.dual.touching else ""
+        return self.dual.doubt
 
     @property
     def note(self) -> str:

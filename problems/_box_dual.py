@@ -99,9 +99,9 @@ class DualSolution:
     @property
     def doubt(self) -> str:
         """Why the gradient may not exist; empty: nothing speaks against it."""
-        if self.touching:
-            return TOUCHING
-        return "" if self.factor.full_rank or self.factor.rank == len(self.x) else DEPENDENT  # rank n: x* = 0 around W
+        if not self.factor.full_rank and self.factor.rank < len(self.x):  # rank n: x* = 0 around W
+            return DEPENDENT
+        return TOUCHING if self.touching else ""
 
 
 def solve(w: Array, y: Array, beta: float, start: Array | None = None) -> DualSolution:
@@ -191,9 +191,19 @@ def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSol
     full[free] = z_free
     if factor.full_rank:
         touching = bool((np.abs(z_free) >= b[free] * (1 - TOUCH)).any())
-    else:  # x* = 0 for every W close by only where a dual lies strictly inside the box
-        touching = factor.rank == len(y) and dual_inside(w, y, b, full) is None
+    else:
+        touching = not _has_room(factor, w[free], q, b[free], z_free)
     return DualSolution(full, x, signs, factor, iterations, touching)
+
+
+def _has_room(factor: RowFactor, w: Array, q: Array, b: Array, z: Array) -> bool:
+    """Whether a z with W^T z = q strictly inside the box is found, by clipping to a smaller box and projecting back, in turn."""
+    for _ in range(CLIPS):
+        z = np.clip(z, -ROOM * b, ROOM * b)
+        z = z + factor.lift(q - z @ w)
+        if (np.abs(z) < b * INSIDE).all():
+            return True
+    return False
 
 
 def dual_inside(w: Array, y: Array, bound: Array | float, z: Array) -> Array | None:
@@ -222,12 +232,15 @@ def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> st
     if found is None:  # dependent rows whose minimum-norm dual leaves the box
         return "" if keeps_rank else DEPENDENT
     near = np.abs(dual.w[bound] @ found.x) <= HIDDEN * np.linalg.norm(y)
-    text = replace(found, touching=found.touching or bool(near.any())).doubt
+    touching = found.touching or bool(near.any())
+    text = replace(found, touching=touching).doubt
+    if keeps_rank and text == DEPENDENT:
+        text = TOUCHING if touching else ""
     scales = lengths[~bound]
     reciprocal = found.factor.reciprocal * (scales.min() / scales.max()) ** 2 if scales.size else 1.0
-    if (not text or (keeps_rank and text == DEPENDENT)) and reciprocal < ILL:
+    if not text and reciprocal < ILL:
         return f"zero rows of condition {reciprocal**-0.5:.0e}: rounding grows with its square"
-    return "" if keeps_rank and text == DEPENDENT else text
+    return text
 
 
 def fista(w: Array, y: Array, b: Array | float, iterations: int) -> Array:

@@ -19,6 +19,7 @@ from methods import METHODS, Gradient
 from methods.blorc import Blorc
 from methods.blorc.sparse import SparseSolver, _Chain
 from problems import SPARSE_THETAS, AnalysisL1, SolveError, Sparse, Weighted, _certificate, _chain, _chain_proof
+from problems._box_dual import TOUCHING
 from problems.base import Array
 from problems.operators import OPERATORS, SPARSE_OPERATORS
 
@@ -335,3 +336,11 @@ def test_chains_are_told_from_other_matrices() -> None:
     broken = _tv(5)
     broken.data[2] = 0.0
     assert _chain.edges(broken) is None
+
+
+def test_dependent_rows_do_not_hide_a_kink_in_log_weights() -> None:
+    """x* = (-2, -2) with z = 1 on the first row exactly; the row of zeros makes the zero rows dependent."""
+    w = csr_array(np.array([[-2.0, 2.0], [0.0, 0.0], [0.0, 1.0]]))
+    problem = AnalysisL1(np.zeros(3), np.array([-4.0, -1.0]), np.ones(2), 1.0, parametrisation=Weighted(w))
+    assert problem.reference().status == "kink"
+    assert Blorc().prepare(problem)(problem.theta).note == TOUCHING
