@@ -92,8 +92,8 @@ def _pull_back(context: Any, out: Any, w: Any, y: Any, beta: Any, state: Any, g:
         bits = np.array(state[part], order="C").reshape(-1, state.shape[-1]).view(np.float64)
         z, status = np.ascontiguousarray(bits[:, :-1]), bits[:, -1].view(np.int64)
         found = BatchSolver(_listed(y[part]), number).restore(rows, z, status)
-        warn_at_kink(found)
         found_h, found_v = found.adjoint(_listed(g[part]))
+        warn_at_kink(found)  # not before: the adjoint may find out
         x, z, h, v = (a.reshape(*y[part].shape[:-1], -1) for a in (found.x, found.z, found_h, found_v))
         in_w[part], in_y[part] = outer_sum(z, v, h, x), v
         in_beta[part] = beta_slopes(rows, z, v, number).sum(axis=-1)

@@ -17,6 +17,7 @@ def solver() -> Callable[[Any, Any, Any], tuple[Any, Slopes] | None]:
     """(W, y, beta) -> x* and its slopes; None where a tensor is no plain one, or the kernel leaves the signal open."""
     import torch
 
+    from methods._layer import warn_at_kink
     from methods.blorc.kernels import KERNELS
     from methods.blorc.solver import SignalSolver, layout
 
@@ -49,6 +50,8 @@ def solver() -> Callable[[Any, Any, Any], tuple[Any, Slopes] | None]:
         if lib.signal_gradient(k, n, pointer(g.data_ptr()), status, at, pointer(out.data_ptr())):
             return out, None, None
         found = SignalSolver(y.detach().numpy(), beta).solve(w.numpy())
-        return torch.from_numpy(found.gradient(g.numpy())), None, None
+        grad = found.gradient(g.numpy())
+        warn_at_kink(found)
+        return torch.from_numpy(grad), None, None
 
     return solve

@@ -102,8 +102,8 @@ def _solved(w: Any, y: Any, beta: Any, keeps_rank: bool) -> tuple[Any, Slopes]:
 def _slopes(found: Exact, w: Array, beta: float, g: Any, needed: tuple[bool, bool, bool]) -> tuple[Any, Any, Any]:
     import torch
 
-    warn_at_kink(found)
     grads = _cotangents(found, w, beta, _float64("the cotangent", g), needed)
+    warn_at_kink(found)  # not before: the adjoint may find out
     in_w, in_y, in_beta = (None if grad is None else torch.from_numpy(grad) for grad in grads)
     return in_w, in_y, in_beta
 

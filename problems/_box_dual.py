@@ -197,7 +197,7 @@ def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSol
 
 
 def _has_room(factor: RowFactor, w: Array, q: Array, b: Array, z: Array) -> bool:
-    """Whether a z with W^T z = q strictly inside the box is found, by clipping to a smaller box and projecting back, in turn."""
+    """Whether a z with W^T z = q strictly inside the box is found by clipping to a smaller one and projecting back, in turn."""
     for _ in range(CLIPS):
         z = np.clip(z, -ROOM * b, ROOM * b)
         z = z + factor.lift(q - z @ w)

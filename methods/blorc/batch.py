@@ -121,8 +121,9 @@ class Batch:
         solver.each(call)
         solved[list(self._open)] = 0
         for index in np.flatnonzero(solved == 0).tolist():
-            found = self._open.get(index) or solver.single(index).hand_over(self.w, self.z[index].copy())
-            h[index], v[index] = found.adjoint(g[index])
+            if index not in self._open:
+                self._open[index] = solver.single(index).hand_over(self.w, self.z[index].copy())
+            h[index], v[index] = self._open[index].adjoint(g[index])
         return h, v
 
     def gradient(self, g: Array) -> Array:

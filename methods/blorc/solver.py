@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy import empty, ndarray
@@ -57,9 +57,6 @@ class SignalSolver:
 class Compiled:
     """A solution in the work array of `kernels/signal.h`, which `at` points to."""
 
-    doubt: ClassVar[str] = ""
-    note: ClassVar[str] = ""
-
     solver: SignalSolver
     w: Array
     status: int
@@ -67,6 +64,15 @@ class Compiled:
     z: Array
     work: Array
     at: Any
+    handed: Bounded | None = None  # what the adjoint was left to
+
+    @property
+    def doubt(self) -> str:
+        return self.handed.doubt if self.handed else ""
+
+    @property
+    def note(self) -> str:
+        return self.handed.note if self.handed else ""
 
     @property
     def iterations(self) -> int:
@@ -78,14 +84,18 @@ class Compiled:
         arrays = self.at, view(numbers, h), view(numbers, v)
         if self.solver.lib.lift_signal(k, n, view(numbers, g), self.status, *arrays):
             return h, v
-        return self.solver.hand_over(self.w, self.z).adjoint(g)
+        return self._hand_over().adjoint(g)
 
     def gradient(self, g: Array) -> Array:
         (k, n), view, numbers = self.w.shape, self.solver.view, self.solver.numbers
         out, g = empty((k, n)), _sized("the cotangent", g, n)
         if self.solver.lib.signal_gradient(k, n, view(numbers, g), self.status, self.at, view(numbers, out)):
             return out
-        return self.solver.hand_over(self.w, self.z).gradient(g)
+        return self._hand_over().gradient(g)
+
+    def _hand_over(self) -> Bounded:
+        self.handed = self.handed or self.solver.hand_over(self.w, self.z)
+        return self.handed
 
     def squared(self, target: Any, scale: float) -> tuple[float, Array]:
         """scale / 2 |x* - target|^2, `target` as a pointer, and its gradient in W; NaN where `gradient` has to be called."""

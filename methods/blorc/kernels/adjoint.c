@@ -5,6 +5,7 @@
 #include "solution.h"
 
 static const double EXACT = 5e-16; /* residual of W_0 v, above which it is refined: h errs by that times the squared condition of W_0 */
+static const double LEFT = 1e-13;  /* the same, above which the adjoint is not solved */
 enum { LIFTED = 4 };               /* rounds of it, at most */
 
 /* step <- W_F v; the largest |w_i v| / |w_i| */
@@ -34,7 +35,7 @@ static int lift(signal *s, long status) {
             lifted[a] += status == FACTORED ? s->step[a] : s->step[a] * s->inverse[s->free_rows[a]];
         take_off(s, s->y, lifted, s->moved);
     }
-    return left <= ACCEPTED * norm;
+    return left <= LEFT * norm;
 }
 
 /* h (k), v (n) for g in s->y */
