@@ -101,7 +101,12 @@ class DualSolution:
         """Why the gradient may not exist; empty: nothing speaks against it."""
         if not self.factor.full_rank and self.factor.rank < len(self.x):  # rank n: x* = 0 around W
             return DEPENDENT
-        return TOUCHING if self.touching else ""
+        return TOUCHING if self.touching else ill_conditioned(self.factor.reciprocal)
+
+
+def ill_conditioned(reciprocal: float) -> str:
+    """A doubt where W0 W0^T has this reciprocal condition and a gradient from it may be all rounding; else nothing."""
+    return f"zero rows of condition {reciprocal**-0.5:.0e}: rounding grows with its square" if reciprocal < ILL else ""
 
 
 def solve(w: Array, y: Array, beta: float, start: Array | None = None) -> DualSolution:
@@ -233,14 +238,12 @@ def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> st
         return "" if keeps_rank else DEPENDENT
     near = np.abs(dual.w[bound] @ found.x) <= HIDDEN * np.linalg.norm(y)
     touching = found.touching or bool(near.any())
-    text = replace(found, touching=touching).doubt
+    text = replace(found, touching=touching, factor=replace(found.factor, reciprocal=1.0)).doubt
     if keeps_rank and text == DEPENDENT:
         text = TOUCHING if touching else ""
     scales = lengths[~bound]
     reciprocal = found.factor.reciprocal * (scales.min() / scales.max()) ** 2 if scales.size else 1.0
-    if not text and reciprocal < ILL:
-        return f"zero rows of condition {reciprocal**-0.5:.0e}: rounding grows with its square"
-    return text
+    return text or ill_conditioned(reciprocal)
 
 
 def fista(w: Array, y: Array, b: Array | float, iterations: int) -> Array:

@@ -286,7 +286,8 @@ class FailsIn:
         self._lib, self._name = lib, name
 
     def __getattr__(self, name: str) -> Any:
-        return (lambda *given: 0) if name == self._name else getattr(self._lib, name)
+        function = getattr(self._lib, name)
+        return (lambda *given: 0 * function(*given)) if name == self._name else function
 
 
 @pytest.mark.parametrize("left_open", ["solve_signal", "signal_gradient"])

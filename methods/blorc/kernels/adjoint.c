@@ -67,7 +67,7 @@ static signal solution(long k, long n, double *work) { return views(k, n, 0, 0.0
 long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
     signal s = solution(k, n, work);
     fill(s.y, g, n);
-    return lift_to(&s, status, h, v);
+    return lift_to(&s, status, h, v) && status != FAILED;
 }
 
 long signal_gradient(long k, long n, const double *g, long status, double *work, double *out) {

@@ -56,7 +56,8 @@ static inline void find_start(factor *f) {
     }
 }
 
-/* The products of row a of F with those of a block of F, as they are known */
+/* The products of row a of F with those of a block of F, as they are known; with a row of zeros that fills up, any number: it has no
+   pivot and takes no part. */
 static inline lanes known_products(const factor *f, long a, long block) {
     double t[LANES];
     const double *row = f->known + f->list[a] * f->known_length;

@@ -32,7 +32,7 @@ static int is_zero_block(const double *w, long count, long n, long first) {
 }
 
 static span covered_by(const double *w, long count, long n) {
-    span found = {0, padded(n)};
+    span found = {0, count ? padded(n) : 0};
     while (!is_empty(found) && is_zero_block(w, count, n, found.first))
         found.first += LANES;
     while (!is_empty(found) && is_zero_block(w, count, n, found.end - LANES))
