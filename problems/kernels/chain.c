@@ -1,6 +1,7 @@
-/* Chains. With s_0 = 1, s_{i+1} = -(a_i / c_i) s_i and x_i = s_i u_i a row is c_i s_{i+1} (u_{i+1} - u_i): total variation in u
-   with weights on nodes and edges. The dynamic programme finds only the sign pattern. On a segment of zero rows x is a multiple
-   of t, with t_{j+1} = -(a_j / c_j) t_j and t = 1 at its first node, and z and h running sums: all afresh, with compensation. */
+/* Chains. With s_0 = 1, s_{i+1} = -(a_i / c_i) s_i and x_i = s_i u_i a row is c_i s_{i+1} (u_{i+1} - u_i): total
+   variation in u with weights on nodes and edges. The dynamic programme finds only the sign pattern. On a segment of zero
+   rows x is a multiple of t, with t_{j+1} = -(a_j / c_j) t_j and t = 1 at its first node, and z and h running sums: all
+   afresh, with compensation. */
 
 #include "chain.h"
 
@@ -187,7 +188,8 @@ static void settle(const double *a, const double *c, const double *y, struct seg
 }
 
 /* settle on every segment of zero rows; z holds its values on bound rows, and is zero there for an adjoint. */
-static void settle_all(int64_t n, const double *a, const double *c, const double *y, const int8_t *state, double *x, double *z) {
+static void settle_all(int64_t n, const double *a, const double *c, const double *y, const int8_t *state, double *x,
+                       double *z) {
     for (int64_t first = 0, last = 0; last < n; last++)
         if (last == n - 1 || state[last] != 0) {
             double before = first > 0 ? c[first - 1] * z[first - 1] : 0.0, after = last < n - 1 ? a[last] * z[last] : 0.0;

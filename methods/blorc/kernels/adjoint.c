@@ -4,7 +4,7 @@
 
 #include "solution.h"
 
-static const double EXACT = 5e-16; /* residual of W_0 v, above which it is refined: h errs by that times the squared condition of W_0 */
+static const double EXACT = 5e-16; /* residual of W_0 v, above which it is refined: h errs by it times the condition squared */
 static const double LEFT = 1e-13;  /* the same, above which the adjoint is not solved */
 enum { LIFTED = 4 };               /* rounds of it, at most */
 
@@ -87,8 +87,8 @@ double signal_squared(long k, long n, const double *target, double scale, long s
     return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
 }
 
-void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared, double *work,
-                  double *h, double *v, int64_t *solved) {
+void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared,
+                  double *work, double *h, double *v, int64_t *solved) {
     signal s = views(k, n, several, 0.0, shared, work);
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_size(k, n));

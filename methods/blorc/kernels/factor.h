@@ -1,8 +1,9 @@
-/* L L' = W_F W_F' for a list F of rows of W, or the rows and columns F of a known matrix, and solves with it, by blocks of LANES rows.
+/* L L' = W_F W_F' for a list F of rows of W, or the rows and columns F of a known matrix, and solves with it, by blocks
+   of LANES rows.
 
-   Where the rows of a block do not overlap those of an earlier one L stays zero, so that a banded W costs what its band costs. Of a
-   block on the diagonal the inverse is kept: solves are then products. A row that depends on those before it has a zero row and
-   column there, and takes no part; rows of zeros, which fill the last block up, do not either. */
+   Where the rows of a block do not overlap those of an earlier one L stays zero, so that a banded W costs what its band
+   costs. Of a block on the diagonal the inverse is kept: solves are then products. A row that depends on those before it
+   has a zero row and column there, and takes no part; rows of zeros, which fill the last block up, do not either. */
 #ifndef FACTOR_H
 #define FACTOR_H
 
@@ -20,7 +21,7 @@ typedef struct {
     const span *reach; /* (blocks) the columns of W that a block of F covers; null: all blocks overlap */
     long rank;         /* how many rows are independent */
     int64_t *start;    /* (blocks) the first block of columns in which L is not zero */
-    double *lower;     /* the rows of L, block after block, each up to its block on the diagonal, which holds the inverse, transposed */
+    double *lower;     /* the rows of L, block after block, up to that on the diagonal, which holds its inverse, transposed */
 } factor;
 
 static inline rows rows_of(const factor *f, long block) { return listed(f->w, f->length, f->list, block * LANES); }
@@ -56,8 +57,8 @@ static inline void find_start(factor *f) {
     }
 }
 
-/* The products of row a of F with those of a block of F, as they are known; with a row of zeros that fills up, any number: it has no
-   pivot and takes no part. */
+/* The products of row a of F with those of a block of F, as they are known; with a row of zeros that fills up, any
+   number: it has no pivot and takes no part. */
 static inline lanes known_products(const factor *f, long a, long block) {
     double t[LANES];
     const double *row = f->known + f->list[a] * f->known_length;
@@ -95,8 +96,8 @@ static inline void own_products(const rows *w, span covered, const rows *lower, 
     }
 }
 
-/* M', in rows of `length`, for M = C^{-1}, C C' = the products of a block; how many of its rows are independent of those before,
-   by pivots above `share` of their square. */
+/* M', in rows of `length`, for M = C^{-1}, C C' = the products of a block; how many of its rows are independent of those
+   before, by pivots above `share` of their square. */
 static inline long invert_block(lanes *product, const double *squares, double share, double *transposed, long length) {
     lanes unit[LANES] = {{0}};
     double scale[LANES], row[LANES];

@@ -10,7 +10,8 @@ static const double RELAXATION = 1.5; /* of coordinate descent */
 
 static rows block_rows(const signal *s, long block) { return rows_from(s->w, s->length, block * LANES); }
 
-/* Whether `count` rows of n numbers, the first at `w`, are zero in LANES columns; inlined for a whole block, where the loop is known */
+/* Whether `count` rows of n numbers, the first at `w`, are zero in LANES columns; inlined for a whole block, where the
+   loop is known */
 static inline int is_zero(const double *w, long count, long n, long first) {
     masks any = {0};
     int64_t found = 0;

@@ -1,4 +1,5 @@
-/* Products with LANES rows at once: of W, or of a factor. Rows are whole lanes long, and aligned; so is every span of columns. */
+/* Products with LANES rows at once: of W, or of a factor. Rows are whole lanes long, and aligned; so is every span of
+   columns. */
 #ifndef ROWS_H
 #define ROWS_H
 
@@ -70,7 +71,8 @@ static inline rows listed(const double *base, long length, const int64_t *list, 
     return found;
 }
 
-/* sum_vb <- sum_vb + sign w_b x_v for one vector or two, still spread over the lanes of sum_vb: each row is read once for both. */
+/* sum_vb <- sum_vb + sign w_b x_v for one vector or two, still spread over the lanes of sum_vb: each row is read once for
+   both. */
 static inline void accumulate(lanes *sum, const rows *w, int vectors, const double *const *x, double sign, span c) {
     for (long j = c.first; j < c.end; j += LANES)
         for (int b = 0; b < LANES; b++)

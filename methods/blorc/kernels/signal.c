@@ -1,7 +1,7 @@
-/* Begin at `solve_signal`: coordinate descent finds most of the sign pattern without forming W W', projected Newton steps on the free
-   rows find the rest, and the optimality conditions are checked at the end. Rows are used by blocks of LANES on the columns they
-   cover, so that a banded W costs what its band costs. Tolerances are by share of |w_i| |y| and of beta: the scale of a row is of no
-   matter. */
+/* Begin at `solve_signal`: coordinate descent finds most of the sign pattern without forming W W', projected Newton steps
+   on the free rows find the rest, and the optimality conditions are checked at the end. Rows are used by blocks of LANES
+   on the columns they cover, so that a banded W costs what its band costs. Tolerances are by share of |w_i| |y| and of
+   beta: the scale of a row is of no matter. */
 
 #include "signal.h"
 
@@ -64,8 +64,8 @@ static void find_state(signal *s) {
         s->state[i] = (s->z[i] >= s->beta) - (s->z[i] <= -s->beta);
 }
 
-/* z_i <- clip(z_i + RELAXATION w_i x / |w_i|^2) and x <- x - dz_i w_i, row after row: the slopes of a block at once, of which each row
-   then takes what those before it have moved. Whether a row came to its bound or left it. */
+/* z_i <- clip(z_i + RELAXATION w_i x / |w_i|^2) and x <- x - dz_i w_i, row after row: the slopes of a block at once, of
+   which each row then takes what those before it have moved. Whether a row came to its bound or left it. */
 static int sweep(signal *s) {
     double beta = s->beta;
     masks changed = {0};
@@ -276,8 +276,8 @@ static long solve_orthogonal(signal *s) {
     return left <= ROUNDING && verified(s) ? ORTHOGONAL : FAILED;
 }
 
-/* Newton steps on the free rows until these stay the same and their residual is at rounding: at first projected on the box, with
-   sweeps between; then as far as the box allows, with one row freed at a time, which cannot go on for ever. */
+/* Newton steps on the free rows until these stay the same and their residual is at rounding: at first projected on the
+   box, with sweeps between; then as far as the box allows, with one row freed at a time, which cannot go on for ever. */
 static long settle(signal *s) {
     int arrived = 0, refined = 0, independent = 0;
     for (long count = 0; count < NEWTONS + ROUNDS * s->k; count++) {

@@ -1,17 +1,19 @@
-/* x* = y - W'z with z = argmin over |z_i| <= beta of 1/2 |y - W'z|^2, exactly, and the adjoint of W -> x*: for one signal y, or for
-   several that share W.
+/* x* = y - W'z with z = argmin over |z_i| <= beta of 1/2 |y - W'z|^2, exactly, and the adjoint of W -> x*: for one signal
+   y, or for several that share W.
 
-   W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps. The caller
-   brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n, several)` numbers, W and
-   what is needed on the way; work, `signal_size(k, n)` numbers a signal. In those of a signal x* is in the first n, z in the k from `dual_place(n)` on,
-   and just before z stands how many Newton steps and sweeps were taken. Where there is one signal, `work` has room for both. */
+   W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps.
+   The caller brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n,
+   several)` numbers, W and what is needed on the way; work, `signal_size(k, n)` numbers a signal. In those of a signal x*
+   is in the first n, z in the k from `dual_place(n)` on, and just before z stands how many Newton steps and sweeps were
+   taken. Where there is one signal, `work` has room for both. */
 
 #include <stdint.h>
 
 enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
-/* What a solution ends as. FAILED: not verified, or so close to a kink that float64 cannot tell; x and z are where it came to.
-   FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is diagonal.
-   ZERO: x* = 0 for every W close by; z lies strictly inside the box. No solution ends as ZERO by itself: its caller finds out. */
+/* What a solution ends as. FAILED: not verified, or so close to a kink that float64 cannot tell; x and z are where it
+   came to. FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is
+   diagonal. ZERO: x* = 0 for every W close by; z lies strictly inside the box. No solution ends as ZERO by itself: its
+   caller finds out. */
 
 long shared_size(long k, long n, long several);
 
@@ -37,8 +39,8 @@ double signal_squared(long k, long n, const double *target, double scale, long s
 void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
                    double *shared, double *work, int64_t *status);
 
-void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared, double *work,
-                  double *h, double *v, int64_t *solved);
+void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared,
+                  double *work, double *h, double *v, int64_t *solved);
 
 /* The work arrays as `solve_signals` left them, from z (count, k) and the statuses alone: one factorisation a signal. A status
    becomes FAILED where the zero rows are dependent. */

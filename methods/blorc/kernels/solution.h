@@ -14,35 +14,35 @@ typedef struct {
     long k, n, blocks, length; /* blocks of rows, and numbers in a row, of W in whole lanes */
     double beta;
     /* What signals share: W, */
-    double *w;       /* (k + 1, n) */
-    double *size;    /* (k) |w_i| */
-    double *square;  /* (k) |w_i|^2 */
-    double *inverse; /* (k) 1 / |w_i|^2 */
-    double *pull;    /* (k, LANES) RELAXATION w_i w_j / |w_j|^2 of each row i with those of its block */
-    double *gram;    /* (k, k) G = W W', where several signals use it, else null */
-    double *gram_inverse;    /* (k, k) K = G^{-1} and */
-    double *diagonal;  /* (k) its diagonal, where G is definite */
-    span *near;      /* (blocks) the columns of that in which the rows of a block are not zero */
-    span *covered;   /* (blocks + 1) the columns that the rows of a block cover */
-    span *written;   /* (k) the columns in which a row of `w` is written: it is zero in others */
+    double *w;                   /* (k + 1, n) */
+    double *size;                /* (k) |w_i| */
+    double *square;              /* (k) |w_i|^2 */
+    double *inverse;             /* (k) 1 / |w_i|^2 */
+    double *pull;                /* (k, LANES) RELAXATION w_i w_j / |w_j|^2 of each row i with those of its block */
+    double *gram;                /* (k, k) G = W W', where several signals use it, else null */
+    double *gram_inverse;        /* (k, k) K = G^{-1} and */
+    double *diagonal;            /* (k) its diagonal, where it is known */
+    span *near;                  /* (blocks) the columns of G in which the rows of a block are not zero */
+    span *covered;               /* (blocks + 1) the columns that the rows of a block cover */
+    span *written;               /* (k) the columns in which a row of `w` is written: it is zero in others */
     int64_t *sound, *orthogonal; /* (1) whether all |w_i| are numbers that float64 holds; whether all rows are orthogonal */
     int64_t *inverted;           /* (1) whether K is known: 1, cannot be: 0, or was not asked for: -1 */
     /* and room for the signal at hand. */
-    double *y, *moved; /* (n) */
-    double *slope;     /* (k) W x */
-    double *step;      /* (k) of the free rows */
-    double *scattered, *through;   /* (k) */
-    double *norm;      /* (1) |y| */
-    int64_t *state;    /* (k) the sign of a row at its bound, 0 for a free one */
+    double *y, *moved;           /* (n) */
+    double *slope;               /* (k) W x */
+    double *step;                /* (k) of the free rows */
+    double *scattered, *through; /* (k) */
+    double *norm;                /* (1) |y| */
+    int64_t *state;              /* (k) the sign of a row at its bound, 0 for a free one */
     /* What stays of a signal. */
-    double *x;          /* (n) */
-    double *iterations; /* (1) */
-    double *z;          /* (k) */
-    int64_t *free_rows; /* (k) F, filled up with the row of zeros, as */
-    int64_t *bound;     /* (k) the others, A */
-    int64_t *free_count; /* (1) */
-    int64_t *by_bound;   /* (1) whether K_AA is factored in place of G_FF */
-    span *reach;        /* (blocks) the columns of W that a block of F covers */
+    double *x;                   /* (n) */
+    double *iterations;          /* (1) */
+    double *z;                   /* (k) */
+    int64_t *free_rows;          /* (k) F, filled up with the row of zeros, as */
+    int64_t *bound;              /* (k) the others, A */
+    int64_t *free_count;         /* (1) */
+    int64_t *by_bound;           /* (1) whether K_AA is factored in place of G_FF */
+    span *reach;                 /* (blocks) the columns of W that a block of F covers */
     factor f;
 } signal;
 
