@@ -95,9 +95,12 @@ class Batch:
             KERNELS.call(name, k, n, len(y), self._several, self.w, y, solver.beta, given, shared, work, status)
 
         solver.each(call)
-        dual = int(KERNELS.lib.dual_place(n))  # copies, lest whoever keeps z keep the work arrays too
-        self.x, self.z = self._work[:, :n].copy(), self._work[:, dual : dual + k].copy()
-        self.iterations = int(self._work[:, dual - 1].max())
+        stride, dual = int(KERNELS.lib.signal_stride(k, n)), int(KERNELS.lib.dual_place(n))
+        for part in solver.parts:  # copies, lest whoever keeps z keep the work arrays too
+            size = len(self.x[part])
+            kept = self._work[part].reshape(-1)[: size * stride].reshape(size, stride)
+            self.x[part], self.z[part] = kept[:, :n], kept[:, dual : dual + k]
+            self.iterations = max(self.iterations, int(kept[:, dual - 1].max()))
         for index in np.flatnonzero(self.status == KERNELS.lib.FAILED).tolist():
             single = solver.single(index)
             if name == "solve_signals":

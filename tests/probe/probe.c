@@ -5,7 +5,7 @@
 long lanes_of_machine(void) { return LANES; }
 
 static signal measured(long k, long n, const double *w, const double *y, double beta, double *work, int *sound) {
-    signal s = prepared(k, n, 0, w, beta, work + signal_size(k, n), work);
+    signal s = prepared(k, n, 1, 0, w, beta, work + signal_size(k, n), work);
     *sound = begin(&s, y) && *s.sound;
     return s;
 }

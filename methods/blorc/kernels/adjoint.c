@@ -62,7 +62,7 @@ static int write_gradient(signal *s, long status, double *out) {
     return is_solved;
 }
 
-static signal solution(long k, long n, double *work) { return views(k, n, 0, 0.0, work + signal_size(k, n), work); }
+static signal solution(long k, long n, double *work) { return views(k, n, 1, 0, 0.0, work + signal_size(k, n), work); }
 
 long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
     signal s = solution(k, n, work);
@@ -89,9 +89,11 @@ double signal_squared(long k, long n, const double *target, double scale, long s
 
 void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared,
                   double *work, double *h, double *v, int64_t *solved) {
-    signal s = views(k, n, several, 0.0, shared, work);
+    signal s = views(k, n, count, several, 0.0, shared, work);
+    double *factors = s.f.lower;
     for (long b = 0; b < count; b++) {
-        view_signal(&s, work + b * signal_size(k, n));
+        view_signal(&s, work + b * signal_stride(k, n), factors);
+        s.f.lower += *s.place;
         fill(s.y, g + b * n, n);
         solved[b] = status[b] != FAILED && lift_to(&s, status[b], h + b * k, v + b * n);
     }

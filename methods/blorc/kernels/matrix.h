@@ -159,8 +159,8 @@ static int invert_gram(signal *s) {
 }
 
 /* The views of a first signal, with what is known of W alone */
-static signal prepared(long k, long n, int several, const double *w, double beta, double *shared, double *work) {
-    signal s = views(k, n, several, beta, shared, work);
+static signal prepared(long k, long n, long count, int several, const double *w, double beta, double *shared, double *work) {
+    signal s = views(k, n, count, several, beta, shared, work);
     *s.sound = measure(&s, w);
     *s.orthogonal = *s.sound && rows_orthogonal(&s);
     *s.inverted = several && k <= n ? -1 : 0;

@@ -28,9 +28,9 @@ long shared_size(long k, long n, long several) {
     return alone + (several ? LANES + 2 * rows * padded(k) : 0);
 }
 
-long signal_size(long k, long n) {
-    return LANES + padded(n) + 3 * padded(k) + 3 + 3 * blocks_of(k) + lower_size(blocks_of(k));
-}
+long signal_stride(long k, long n) { return padded(n) + 3 * padded(k) + 4 + 3 * blocks_of(k); }
+
+long signal_size(long k, long n) { return LANES + signal_stride(k, n) + lower_size(blocks_of(k)); }
 
 /* Take y, x = y and z = 0; whether |y| is a number that float64 holds. */
 static int begin(signal *s, const double *y) {
@@ -338,24 +338,37 @@ static long restore_one(signal *s, const double *y, const double *z, long status
 }
 
 long solve_signal(long k, long n, const double *w, const double *y, double beta, const double *near, double *work) {
-    signal s = prepared(k, n, 0, w, beta, work + signal_size(k, n), work);
+    signal s = prepared(k, n, 1, 0, w, beta, work + signal_size(k, n), work);
+    *s.place = 0;
     return solve_one(&s, y, near);
+}
+
+/* Signal b, its factor behind those of the signals before it, which have taken `used` numbers */
+static void view_next(signal *s, long b, double *work, double *factors, long used) {
+    view_signal(s, work + b * signal_stride(s->k, s->n), factors + used);
+    *s->place = used;
 }
 
 void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
                    double *shared, double *work, int64_t *status) {
-    signal s = prepared(k, n, several, w, beta, shared, work);
+    signal s = prepared(k, n, count, several, w, beta, shared, work);
+    double *factors = s.f.lower;
+    long used = 0;
     for (long b = 0; b < count; b++) {
-        view_signal(&s, work + b * signal_size(k, n));
+        view_next(&s, b, work, factors, used);
         status[b] = solve_one(&s, y + b * n, near ? near + b * k : 0);
+        used += status[b] == FACTORED ? lower_size(s.f.blocks) : 0;
     }
 }
 
 void restore_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *z,
                      double *shared, double *work, int64_t *status) {
-    signal s = prepared(k, n, several, w, beta, shared, work);
+    signal s = prepared(k, n, count, several, w, beta, shared, work);
+    double *factors = s.f.lower;
+    long used = 0;
     for (long b = 0; b < count; b++) {
-        view_signal(&s, work + b * signal_size(k, n));
+        view_next(&s, b, work, factors, used);
         status[b] = restore_one(&s, y + b * n, z + b * k, status[b]);
+        used += status[b] == FACTORED ? lower_size(s.f.blocks) : 0;
     }
 }

@@ -3,9 +3,12 @@
 
    W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps.
    The caller brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n,
-   several)` numbers, W and what is needed on the way; work, `signal_size(k, n)` numbers a signal. In those of a signal x*
-   is in the first n, z in the k from `dual_place(n)` on, and just before z stands how many Newton steps and sweeps were
-   taken. Where there is one signal, `work` has room for both. */
+   several)` numbers, W and what is needed on the way; work, `signal_size(k, n)` numbers a signal. In the first `signal_stride(k,
+   n)` of these, signal after signal, x* is in the first n, z in the k from `dual_place(n)` on, and just before z stands how
+   many Newton steps and sweeps were taken; factors follow. Where there is one signal, `work` has room for both. */
+
+#ifndef SIGNAL_H
+#define SIGNAL_H
 
 #include <stdint.h>
 
@@ -18,6 +21,8 @@ enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
 long shared_size(long k, long n, long several);
 
 long signal_size(long k, long n);
+
+long signal_stride(long k, long n);
 
 long dual_place(long n);
 
@@ -46,3 +51,5 @@ void lift_signals(long k, long n, long count, long several, const double *g, con
    becomes FAILED where the zero rows are dependent. */
 void restore_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *z,
                      double *shared, double *work, int64_t *status);
+
+#endif

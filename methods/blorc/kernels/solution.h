@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "factor.h"
+#include "signal.h"
 
 static const double ACCEPTED = 1e-11; /* residual of a free row, above which a solution is not accepted */
 static const double ROUNDING = 2e-15; /* the same, above which it is refined */
@@ -42,6 +43,7 @@ typedef struct {
     int64_t *bound;              /* (k) the others, A */
     int64_t *free_count;         /* (1) */
     int64_t *by_bound;           /* (1) whether K_AA is factored in place of G_FF */
+    int64_t *place;              /* (1) of the factor among those of the signals */
     span *reach;                 /* (blocks) the columns of W that a block of F covers */
     factor f;
 } signal;
@@ -85,25 +87,30 @@ static inline void view_shared(signal *s, int several, double *work) {
     s->gram_inverse = several ? s->gram + rows * padded(s->k) : 0;
 }
 
-static inline void view_signal(signal *s, double *work) {
+/* What stays of a signal, but for its factor, which has the size that it needs and lies where `lower` says */
+static inline void view_signal(signal *s, double *work, double *lower) {
     long rows = padded(s->k);
     s->x = taken(&work, s->length);
     s->iterations = taken(&work, 1);
     s->z = taken(&work, rows);
     s->free_count = (int64_t *)taken(&work, 1);
     s->by_bound = (int64_t *)taken(&work, 1);
+    s->place = (int64_t *)taken(&work, 1);
     s->free_rows = (int64_t *)taken(&work, rows);
     s->bound = (int64_t *)taken(&work, rows);
     s->reach = (span *)taken(&work, 2 * s->blocks);
     s->f = (factor){.w = s->w, .length = s->length, .known_length = rows, .start = (int64_t *)taken(&work, s->blocks)};
-    s->f.lower = aligned(work);
+    s->f.lower = lower;
 }
 
-/* `several`: whether W W' is used, which pays for several signals */
-static inline signal views(long k, long n, int several, double beta, double *shared, double *work) {
+/* Where the factors of `count` signals begin, behind what else stays of them */
+static inline double *factors_of(long k, long n, long count, double *work) { return aligned(work + count * signal_stride(k, n)); }
+
+/* The first of `count` signals. `several`: whether W W' is used, which pays for several */
+static inline signal views(long k, long n, long count, int several, double beta, double *shared, double *work) {
     signal s = {.k = k, .n = n, .blocks = blocks_of(k), .length = padded(n), .beta = beta};
     view_shared(&s, several, shared);
-    view_signal(&s, work);
+    view_signal(&s, work, factors_of(k, n, count, work));
     return s;
 }
 
