@@ -93,6 +93,20 @@ def test_what_is_left_open_goes_to_the_bounded_active_set_with_a_note() -> None:
     np.testing.assert_allclose(found.x, SignalSolver(y, 0.4).solve(w).x, atol=1e-14)  # one row of twice the weight
 
 
+@pytest.mark.parametrize(("n", "c"), [(26, 0.7), (38, 0.6)])
+def test_an_adjoint_that_rounding_spoils_says_so(n: int, c: float) -> None:
+    """Rows after Kahan: every pivot is well above rounding, and the condition is 1e9 or 1e11."""
+    m, rng = n - 2, np.random.default_rng(0)
+    s, q = np.sqrt(1 - c * c), np.linalg.qr(rng.standard_normal((n, n)))[0]
+    w = (np.diag(s ** np.arange(m)) @ (np.eye(m) - c * np.triu(np.ones((m, m)), 1))).T @ q[:m]
+    w /= np.linalg.norm(w, axis=1)[:, None]
+    y = q[m:].T @ rng.standard_normal(2) + rng.uniform(-0.5, 0.5, m) @ w  # all rows are zero rows
+    problem = AnalysisL1(w, y, rng.standard_normal(n), 1.0)
+    assert problem.reference().grad is not None
+    gradient = Blorc().prepare(problem)(w)
+    assert gradient.note not in ("", HANDED) or error(problem, to_numpy(gradient.grad)) <= 1e-10  # what it promises
+
+
 @pytest.mark.parametrize("bad", [np.ones((3, 5)), np.ones(4), np.ones((2, 4, 1))], ids=lambda bad: str(bad.shape))
 def test_a_wrong_shape_is_refused(bad: Array) -> None:
     for solver in (SignalSolver(np.ones(4), 0.1), BatchSolver(np.ones((2, 4)), 0.1)):
