@@ -81,9 +81,11 @@ class Bounded:
     def note(self) -> str:
         return self.doubt or self.remark
 
-    def adjoint(self, g: Array) -> tuple[Array, Array]:
-        h, zero = np.zeros(self.z.shape), self.dual.signs == 0
-        h[zero] = self.dual.factor.lift(g)
+    def adjoint(self, g: Array, t: Array | None = None) -> tuple[Array, Array]:
+        """With t (k): v = g - W0^T h has W0 v = t on the zero rows, in place of 0."""
+        h, zero, factor = np.zeros(self.z.shape), self.dual.signs == 0, self.dual.factor
+        c = 0.0 if t is None else factor.reach(t[zero])
+        h[zero] = factor.lift(g - c)
         return h, g - h[zero] @ self.w[zero]
 
     def gradient(self, g: Array) -> Array:

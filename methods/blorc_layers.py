@@ -8,22 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _blorc, _layer_jax, _layer_torch
+from methods import _blorc
 from methods._autodiff import differentiate
 from methods._frameworks import FRAMEWORKS, synchronise
-from methods._layer import KinkWarning
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.layers import KinkWarning, solution_of
 from problems import Problem
 from problems.base import Array
-
-_SOLUTIONS = {"torch": _layer_torch.solution, "jax": _layer_jax.solution}
 
 
 @dataclass(frozen=True)
 class BlorcLayer(GradientMethod):
     """dL/dtheta by the framework's reverse mode through x = layer(K(theta), y), where dL/dW = -(z v^T + h x*^T).
 
-    The layer of methods/layers.py on the matrix W = K(theta), with the compiled solver of `blorc` inside. Its KinkWarning
+    The layer of methods/layers on the matrix W = K(theta), with the compiled solver of `blorc` inside. Its KinkWarning
     becomes the note, also on dependent zero rows that are no kink in theta: it sees W alone.
     Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
     """
@@ -53,12 +51,12 @@ class BlorcLayer(GradientMethod):
             with _doubts() as found:
                 result = steps.backward(state)
                 synchronise(result.grad)
-            return replace(result, note="; ".join(found))
+            return replace(result, note="; ".join(dict.fromkeys(found)))
 
         return Split(steps.forward, backward)
 
     def _solution(self, problem: Any, theta: Array, constants: Any) -> Any:
-        return _SOLUTIONS[self.framework](problem.parametrisation.matrix(theta), problem.y, problem.beta)
+        return solution_of(self.framework)(problem.parametrisation.matrix(theta), problem.y, problem.beta)
 
     def promise(self, problem: Problem) -> float | None:
         return _blorc.PROMISE

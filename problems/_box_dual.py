@@ -72,6 +72,11 @@ class RowFactor:
             solution += self._solve(self.unit @ (v - self.unit.T @ solution))
         return (solution.T / self.lengths).T
 
+    def reach(self, t: Array) -> Array:
+        """The shortest c with W0 c = t (m,), or as close to it as can be."""
+        t = t / self.lengths
+        return t @ self.pseudo_inverse if self.pseudo_inverse is not None else self._solve(t) @ self.unit
+
     def _solve(self, r: Array) -> Array:
         from scipy.linalg.lapack import dpotrs
 
@@ -99,6 +104,8 @@ class DualSolution:
     @property
     def doubt(self) -> str:
         """Why the gradient may not exist; empty: nothing speaks against it."""
+        if not self.z.any() and not self.x.any():  # y = 0: x* = 0 for every W
+            return ""
         if not self.factor.full_rank and self.factor.rank < len(self.x):  # rank n: x* = 0 around W
             return DEPENDENT
         return TOUCHING if self.touching else ill_conditioned(self.factor.reciprocal)

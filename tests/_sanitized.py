@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from _layer_kernel import LayerKernel
 
 from methods.blorc import Blorc
 from methods.blorc.batch import BatchSolver
@@ -53,15 +54,41 @@ def run_dense() -> None:
         found = solver.solve(w, solver.solve(1.001 * w).z)
         found.adjoint(found.x)
         assert np.isfinite(found.gradient(found.x)).all()
-        if y.ndim > 1:
-            solver.restore(w, found.z, found.status).adjoint(found.x)
+        run_layer(LayerKernel(w[None], np.atleast_2d(y)[None, None], np.array([problem.beta])))
 
+
+def run_layer(kernel: LayerKernel) -> None:
+    """Both modes, with factors that are kept and with others."""
+    work = kernel.room()
+    x, duals = kernel.solve(work)
+    for kept in (work, None):
+        in_w, in_y, in_beta = kernel.pull(duals, x, kept)
+    assert np.isfinite(kernel.push(duals, in_w, in_y, in_beta)).all()
+
+
+def run_xla() -> None:
+    """The custom calls, on float32, which is converted, and on float64."""
+    import jax
+
+    from methods.layers import analysis_l1
+
+    for precise in (False, True):
+        with jax.enable_x64(precise):
+            problem = AnalysisL1.draw(n=12, operator="random", batch=3, seed=1)
+            inputs = tuple(jax.numpy.asarray(a) for a in (problem.theta, problem.y, problem.beta))
+            x, pull_back = jax.vjp(analysis_l1, *inputs)
+            assert np.isfinite(pull_back(x)[0]).all()
+            assert np.isfinite(jax.jvp(analysis_l1, inputs, inputs)[1]).all()
+
+
+BY_C = {"restore_signals"}  # called by the layer's kernel
 
 if sys.argv[1:] == ["build"]:
     print(*(kernels.ready() for kernels in every()))
 else:
     run()
     run_dense()
+    run_xla()
     for kernels in every():
-        unused = set(dir(kernels.lib)) - set(vars(kernels.lib))  # what was asked for is an attribute from then on
+        unused = set(dir(kernels.lib)) - set(vars(kernels.lib)) - BY_C  # what was asked for is an attribute from then on
         print(*sorted(name for name in unused if not isinstance(getattr(kernels.lib, name), int)))

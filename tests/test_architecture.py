@@ -85,7 +85,7 @@ def _reason(path: str, entry: Import) -> str:
         return f"{package} must not import {entry.top}"
     if entry.top in TABLES and package not in TABLES[entry.top]:
         return f"only {' and '.join(TABLES[entry.top])} may import {entry.top}"
-    if entry.eager and entry.top in HEAVY:
+    if entry.eager and entry.top in HEAVY and not _is_layer(path, entry):
         return "imported at module level"
     if entry.top == "cffi" and path != BINDING:
         return f"only {BINDING} may import cffi"
@@ -94,9 +94,14 @@ def _reason(path: str, entry: Import) -> str:
     return "one method file imports another" if _crosses_methods(path, entry) else ""
 
 
+def _is_layer(path: str, entry: Import) -> bool:
+    """Whether the file is of the layer of that framework, and loaded when it is first used: methods/layers/torch_layer.py."""
+    return path.startswith(f"methods/layers/{entry.top}_")
+
+
 def _crosses_methods(path: str, entry: Import) -> bool:
-    """Method files share underscore modules, base.py and what lies beside the strategy in methods/blorc; __init__.py, which
-    lists them, imports them all.
+    """Method files share underscore modules, base.py, methods/layers and what lies beside the strategy in methods/blorc;
+    __init__.py, which lists them, imports them all.
     """
     parts = entry.name.split(".")
     if entry.top != "methods" or not path.startswith("methods/") or path.endswith("__init__.py"):
@@ -105,7 +110,41 @@ def _crosses_methods(path: str, entry: Import) -> bool:
         return parts[2] in ("Blorc", "method")
     module = next((part for part in parts[1:] if part != "bilevel"), "")
     own = Path(path).stem
-    return not (module.startswith("_") or module in ("base", own))
+    return not (module.startswith("_") or module in ("base", "layers", own))
+
+
+def private(source: str) -> list[str]:
+    """Names with an underscore in front that are reached through an import of somebody else's package."""
+    tree, found = ast.parse(source), []
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            dotted = [(alias.asname or alias.name.split(".")[0], alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            dotted = [(alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names]
+        else:
+            continue
+        others = [(name, path) for name, path in dotted if _is_others(path.split(".")[0])]
+        bound |= {name: path for name, path in others}
+        found += [path for _, path in others if _is_private(path)]
+    chains = [_chain(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    return found + [chain for chain in chains if chain.split(".")[0] in bound and _is_private(chain)]
+
+
+def _chain(node: ast.expr) -> str:
+    """a.b.c of an attribute; nothing where its root is no name."""
+    if isinstance(node, ast.Attribute):
+        root = _chain(node.value)
+        return f"{root}.{node.attr}" if root else ""
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_others(top: str) -> bool:
+    return top not in OURS and top not in sys.stdlib_module_names and not (ROOT / "tests" / f"{top}.py").exists() and top != "tests"
+
+
+def _is_private(path: str) -> bool:
+    return any(part.startswith("_") and not part.endswith("__") for part in path.split("."))
 
 
 def sources() -> list[Path]:
@@ -155,6 +194,8 @@ BROKEN = [
     ("methods/x.py", "class A:\n    import diffcp", "imported at module level"),
     ("harness/x.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import jax.numpy", "imported at module level"),
     ("methods/x.py", "with f():\n    import torch.func", "imported at module level"),
+    ("methods/layers/torch_layer.py", "import jax", "imported at module level"),
+    ("methods/layers/x.py", "import torch", "imported at module level"),
     ("harness/x.py", "from tests.conftest import x", "nothing imports tests"),
 ]
 
@@ -177,6 +218,7 @@ KEPT = [
     ("results/x.py", "import pandas as pd\nfrom results.record import Measured"),
     ("problems/algorithms/x.py", "from .base import Algorithm\nfrom ..base import Array"),
     ("problems/kernels/binding.py", "def f():\n    from cffi import FFI"),
+    ("methods/layers/torch_layer.py", "import torch\nfrom torch.autograd import Function"),
     ("methods/blorc/x.py", "from methods.blorc import graph\nfrom problems.kernels import KERNELS"),
 ]
 
@@ -184,6 +226,34 @@ KEPT = [
 @pytest.mark.parametrize(("path", "source"), KEPT)
 def test_what_is_allowed_passes(path: str, source: str) -> None:
     assert violations(path, source) == []
+
+
+@pytest.mark.parametrize("path", [*sources(), *sorted((ROOT / "tests").glob("*.py"))], ids=lambda path: path.name)
+def test_nothing_private_of_a_library_is_reached(path: Path) -> None:
+    assert private(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\ndef f():\n    return torch._C._is()",
+        "import jax.numpy as jnp\njnp._x",
+        "from jax._src import core",
+        "import torch._dynamo",
+        "from torch import _C",
+        "def f():\n    import numpy as np\n    return np.linalg._umath",
+        "from torch.autograd import Function\nFunction._x.y",
+    ],
+)
+def test_what_is_private_is_found(source: str) -> None:
+    assert len(set(private(source))) >= 1
+
+
+@pytest.mark.parametrize(
+    "source", ["import torch\ntorch.__version__", "import os\nos._exit(0)", "from methods import _blorc\n_blorc._x", "x._y"]
+)
+def test_what_is_not_is_left(source: str) -> None:
+    assert private(source) == []
 
 
 def loaded(statement: str) -> set[str]:

@@ -162,20 +162,6 @@ def test_a_start_from_anywhere_leads_to_the_same_solution(operator: str) -> None
     np.testing.assert_allclose(solver.solve(w, np.asfortranarray(cold.z)).x, cold.x, atol=1e-12)
 
 
-def test_a_solution_is_restored_for_the_adjoint() -> None:
-    problem = drawn("random", 24)
-    w, y = np.array(problem.theta), np.array(problem.y)
-    y[3] = 0.0
-    solver, g = BatchSolver(y, problem.beta), np.random.default_rng(0).standard_normal(y.shape)
-    found = solver.solve(w)
-    again = solver.restore(w, found.z, found.status)
-    np.testing.assert_array_equal(again.status, np.where(np.arange(24) == 3, KERNELS.lib.FAILED, KERNELS.lib.FACTORED))
-    np.testing.assert_allclose(again.x, found.x, atol=1e-13)
-    for mine, other in zip(again.adjoint(g), found.adjoint(g), strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-11)
-    assert (again.note, again.doubt) == (found.note, found.doubt)
-
-
 # What the kernel leaves open
 
 

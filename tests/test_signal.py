@@ -75,9 +75,9 @@ def test_rows_are_measured_on_the_columns_they_cover(probe: Callable[..., Any], 
 
 
 @pytest.mark.parametrize(
-    ("w", "y"), [(np.zeros((2, 3)), np.ones(3)), (np.full((1, 2), np.nan), np.ones(2)), (np.eye(2), 0 * np.ones(2))]
+    ("w", "y"), [(np.zeros((2, 3)), np.ones(3)), (np.full((1, 2), np.nan), np.ones(2)), (np.eye(2), np.full(2, np.nan))]
 )
-def test_rows_or_signals_without_a_length_are_not_sound(probe: Callable[..., Any], w: Array, y: Array) -> None:
+def test_rows_without_a_length_and_what_is_not_finite_are_not_sound(probe: Callable[..., Any], w: Array, y: Array) -> None:
     k, n = w.shape
     assert not probe("probe_measure", k, n, w, y, room(w), *np.empty((2, k), np.int64), np.empty(k))
 
@@ -197,18 +197,6 @@ def test_the_solution_keeps_w_of_its_own() -> None:
     np.testing.assert_array_equal(found.gradient(g), expected)
 
 
-def test_a_restored_solution_has_the_same_adjoint() -> None:
-    rng = np.random.default_rng(0)
-    for operator in ("dct", "tv", "random"):
-        problem = AnalysisL1.draw(n=24, operator=operator, seed=1)
-        w, y, g = np.array(problem.theta), np.array(problem.y), rng.standard_normal(24)
-        found = solved(w, y, problem.beta)
-        again = BatchSolver(y[None], problem.beta).restore(w, np.array(found.z[None]), np.array([found.status]))
-        np.testing.assert_allclose(again.x[0], found.x, rtol=0, atol=1e-14)
-        for one, other in zip(again.adjoint(g[None]), found.adjoint(g), strict=True):
-            np.testing.assert_allclose(one[0], other, rtol=0, atol=1e-12)
-
-
 def test_x_that_is_zero_for_every_w_close_by_has_a_zero_adjoint() -> None:
     problem = AnalysisL1.draw(n=8, operator="random-2n", beta=50.0)
     w, y = np.array(problem.theta), np.array(problem.y)
@@ -217,10 +205,8 @@ def test_x_that_is_zero_for_every_w_close_by_has_a_zero_adjoint() -> None:
     assert not found.x.any()
     assert np.abs(found.z).max() < 50.0
     np.testing.assert_allclose(found.z @ w, y, rtol=0, atol=1e-12)
-    again = BatchSolver(y[None], 50.0).restore(w, np.array(found.z[None]), np.array([found.status]))
-    for one, g in ((found, np.ones(8)), (again, np.ones((1, 8)))):
-        assert not one.gradient(g).any()
-        assert not any(part.any() for part in one.adjoint(g))
+    assert not found.gradient(np.ones(8)).any()
+    assert not any(part.any() for part in found.adjoint(np.ones(8)))
 
 
 def test_what_the_kernel_cannot_read_is_converted_or_refused() -> None:

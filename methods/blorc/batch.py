@@ -31,13 +31,7 @@ class BatchSolver:
         """`near`: the duals (batch, k) of a W close by, to start from."""
         found = Batch(self, checked(w, self.y), np.empty(len(self.y), np.int64))
         start = None if near is None else np.ascontiguousarray(near).reshape(found.z.shape)
-        found.run("solve_signals", start)
-        return found
-
-    def restore(self, w: Array, z: Array, status: Array) -> Batch:
-        """The solution that has these z (batch, k) and status (batch,): one factorisation, for the adjoint in another place."""
-        found = Batch(self, checked(w, self.y), np.array(status))
-        found.run("restore_signals", np.ascontiguousarray(z).reshape(found.z.shape))
+        found.solve(start)
         return found
 
     def single(self, index: int) -> SignalSolver:
@@ -84,15 +78,15 @@ class Batch:
         """The notes, each with the number of signals it concerns."""
         return counted(self.notes, len(self.x)) if self._open else ""
 
-    def run(self, name: str, duals: Array | None) -> None:
-        """Solve, or restore, all signals."""
+    def solve(self, duals: Array | None) -> None:
+        """From these duals on, if there are any."""
         solver, (k, n), none = self.solver, self.w.shape, KERNELS.ffi.NULL
 
         def call(index: int) -> None:
             part = solver.parts[index]
             y, shared, work, status = solver.y[part], self._shared[index], self._work[part], self.status[part]
             given = none if duals is None else duals[part]
-            KERNELS.call(name, k, n, len(y), self._several, self.w, y, solver.beta, given, shared, work, status)
+            KERNELS.call("solve_signals", k, n, len(y), self._several, self.w, y, solver.beta, given, shared, work, status)
 
         solver.each(call)
         stride, dual = int(KERNELS.lib.signal_stride(k, n)), int(KERNELS.lib.dual_place(n))
@@ -102,24 +96,20 @@ class Batch:
             self.x[part], self.z[part] = kept[:, :n], kept[:, dual : dual + k]
             self.iterations = max(self.iterations, int(kept[:, dual - 1].max()))
         for index in np.flatnonzero(self.status == KERNELS.lib.FAILED).tolist():
-            single = solver.single(index)
-            if name == "solve_signals":
-                found = single.solve(self.w)
-                if isinstance(found, Compiled):
-                    self.status[index] = found.status
-            else:
-                found = single.hand_over(self.w, self.z[index].copy())
+            found = solver.single(index).solve(self.w)
+            if isinstance(found, Compiled):
+                self.status[index] = found.status
             self._open[index] = found
             self.x[index], self.z[index] = found.x, found.z
 
     def adjoint(self, g: Array) -> tuple[Array, Array]:
-        solver, (k, n), g = self.solver, self.w.shape, np.ascontiguousarray(g)
+        solver, (k, n), g, none = self.solver, self.w.shape, np.ascontiguousarray(g), KERNELS.ffi.NULL
         h, v, solved = np.empty((len(g), k)), np.empty((len(g), n)), np.empty(len(g), np.int64)
 
         def call(index: int) -> None:
             part = solver.parts[index]
-            arrays = g[part], self.status[part], self._shared[index], self._work[part], h[part], v[part], solved[part]
-            KERNELS.call("lift_signals", k, n, len(g[part]), self._several, *arrays)
+            arrays = self.status[part], self._shared[index], self._work[part], h[part], v[part], solved[part]
+            KERNELS.call("lift_signals", k, n, len(g[part]), self._several, g[part], none, *arrays)
 
         solver.each(call)
         solved[list(self._open)] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ TYPES = {"d": "double[]", "f": "float[]", "b": "int8_t[]", "i": "int32_t[]", "l"
 
 @dataclass(frozen=True)
 class Kernels:
-    """The C of a folder; `contract`: a product and a sum may be one instruction, which sums with compensation forbid.
+    """The C of a folder; `contract`: a product and a sum may be one instruction, which sums with compensation forbid;
+    `headers`: the folder of a library's headers that it needs.
 
     `ffi` (its declarations), `lib` (its functions and constants) and `numbers` (the type of an array of float64, for
     ffi.from_buffer) are there at first use, which builds the library where that was never done on this machine.
@@ -26,6 +28,7 @@ class Kernels:
 
     folder: Path
     contract: bool
+    headers: Callable[[], str] | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Called until ffi and lib are there."""
@@ -43,11 +46,12 @@ class Kernels:
             self.__dict__.update(ffi=ffi, lib=lib, numbers=ffi.typeof("double[]"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Kernels, (self.folder, self.contract)
+        return Kernels, (self.folder, self.contract, self.headers)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        return (f"-ffp-contract={'fast' if self.contract else 'off'}",)
+        contract = f"-ffp-contract={'fast' if self.contract else 'off'}"
+        return (contract, f"-I{self.headers()}") if self.headers else (contract,)
 
     def ready(self) -> Path | None:
         """The library, built where it was not; None where it cannot be kept, so that every process builds its own."""

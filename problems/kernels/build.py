@@ -22,7 +22,7 @@ from problems import _cache
 HERE = Path(__file__).parent
 NATIVE = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
 # None of them changes the process that loads the library, as -ffast-math would by flushing subnormal numbers to zero.
-FLAGS = ("-std=gnu99", "-O3", NATIVE, "-fno-math-errno", "-fPIC", "-shared")
+FLAGS = ("-std=gnu11", "-O3", NATIVE, "-fno-math-errno", "-fPIC", "-shared")
 FEATURES = ("model name", "flags", "Features", "CPU implementer", "CPU part")  # lines of /proc/cpuinfo
 REMEDY = "install a C compiler, set CC to one, or pip install ziglang"
 
@@ -56,7 +56,8 @@ def library_path(folder: Path, flags: tuple[str, ...]) -> Path | None:
     root = _cache.folder("kernels")
     command, version = compiler()
     used = hashlib.sha256(repr((command, version, FLAGS, flags, _processor())).encode())
-    for path in _files(folder, "*.[ch]") + _files(HERE, "*.h"):
+    libraries = [path for flag in flags if flag.startswith("-I") for path in _files(Path(flag[2:]), "**/*.h")]
+    for path in _files(folder, "*.[ch]") + _files(HERE, "*.h") + libraries:
         used.update(f"\0{path.name}\0".encode() + path.read_bytes())
     return root / f"{folder.parent.name}-{used.hexdigest()[:16]}.so" if root else None
 

@@ -8,25 +8,35 @@ static const double EXACT = 5e-16; /* residual of W_0 v, above which it is refin
 static const double LEFT = 1e-13;  /* the same, above which the adjoint is not solved */
 enum { LIFTED = 4 };               /* rounds of it, at most */
 
-/* step <- W_F v; the largest |w_i v| / |w_i| */
-static double lift_residual(signal *s, const double *v) {
+/* step <- W_F v - t_F; the largest of its entries over |w_i| */
+static double lift_residual(signal *s, const double *v, const double *t) {
     double worst = 0.0;
     for (long block = 0; block < free_blocks(s); block++) {
         rows w = free_block(s, block);
         store(s->step + block * LANES, dots(&w, v, s->reach[block]));
     }
-    for (long a = 0; a < *s->free_count; a++)
+    for (long a = 0; a < *s->free_count; a++) {
+        s->step[a] -= t ? t[s->free_rows[a]] : 0.0;
         worst = larger(worst, s->step[a] * s->inverse[s->free_rows[a]] * s->step[a]);
+    }
     return sqrt(worst);
 }
 
-/* For g in s->y: s->slope <- W_F^{+T} g on the free rows, s->moved <- v */
-static int lift(signal *s, long status) {
-    double *lifted = s->slope, norm = length_of(s->y, s->length), left = 0.0;
+/* The size of what is lifted: the larger of |g| and the largest |t_i| / |w_i| of the free rows */
+static double lift_size(const signal *s, const double *t) {
+    double worst = 0.0;
+    for (long a = 0; t && a < *s->free_count; a++)
+        worst = larger(worst, t[s->free_rows[a]] * s->inverse[s->free_rows[a]] * t[s->free_rows[a]]);
+    return larger(length_of(s->y, s->length), sqrt(worst));
+}
+
+/* For g in s->y: v = g - W_F' h with W_F v = t_F, or 0 where t is null: s->slope <- h on the free rows, s->moved <- v */
+static int lift(signal *s, long status, const double *t) {
+    double *lifted = s->slope, norm = lift_size(s, t), left = 0.0;
     memset(lifted, 0, free_blocks(s) * LANES * sizeof(double));
     memcpy(s->moved, s->y, s->length * sizeof(double));
     for (int round = 0; round < LIFTED; round++) {
-        left = lift_residual(s, s->moved);
+        left = lift_residual(s, s->moved, t);
         if (left <= EXACT * norm)
             break;
         if (status == FACTORED)
@@ -39,9 +49,9 @@ static int lift(signal *s, long status) {
 }
 
 /* h (k), v (n) for g in s->y */
-static int lift_to(signal *s, long status, double *h, double *v) {
+static int lift_to(signal *s, long status, const double *t, double *h, double *v) {
     choose_factor(s);
-    int is_solved = status == ZERO || lift(s, status);
+    int is_solved = status == ZERO || lift(s, status, t);
     memset(h, 0, s->k * sizeof(double));
     if (status == ZERO) {
         memset(v, 0, s->n * sizeof(double));
@@ -55,7 +65,7 @@ static int lift_to(signal *s, long status, double *h, double *v) {
 
 static int write_gradient(signal *s, long status, double *out) {
     double *h = s->step, *v = s->y;
-    int is_solved = lift_to(s, status, h, v);
+    int is_solved = lift_to(s, status, 0, h, v);
     for (long i = 0; i < s->k; i++)
         for (long j = 0; j < s->n; j++)
             out[i * s->n + j] = -s->z[i] * v[j] - h[i] * s->x[j];
@@ -67,7 +77,7 @@ static signal solution(long k, long n, double *work) { return views(k, n, 1, 0, 
 long lift_signal(long k, long n, const double *g, long status, double *work, double *h, double *v) {
     signal s = solution(k, n, work);
     fill(s.y, g, n);
-    return lift_to(&s, status, h, v) && status != FAILED;
+    return lift_to(&s, status, 0, h, v) && status != FAILED;
 }
 
 long signal_gradient(long k, long n, const double *g, long status, double *work, double *out) {
@@ -87,14 +97,14 @@ double signal_squared(long k, long n, const double *target, double scale, long s
     return write_gradient(&s, status, out) ? 0.5 * scale * value : NAN;
 }
 
-void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared,
-                  double *work, double *h, double *v, int64_t *solved) {
+void lift_signals(long k, long n, long count, long several, const double *g, const double *t, const int64_t *status,
+                  double *shared, double *work, double *h, double *v, int64_t *solved) {
     signal s = views(k, n, count, several, 0.0, shared, work);
     double *factors = s.f.lower;
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_stride(k, n), factors);
         s.f.lower += *s.place;
         fill(s.y, g + b * n, n);
-        solved[b] = status[b] != FAILED && lift_to(&s, status[b], h + b * k, v + b * n);
+        solved[b] = status[b] != FAILED && lift_to(&s, status[b], t ? t + b * k : 0, h + b * k, v + b * n);
     }
 }

@@ -40,7 +40,7 @@ static int begin(signal *s, const double *y) {
     *s->norm = length_of(y, s->n);
     *s->iterations = 0.0;
     *s->free_count = *s->by_bound = 0;
-    return 0.0 < *s->norm && *s->norm < INFINITY;
+    return *s->norm < INFINITY;
 }
 
 /* x <- y - W'z afresh */
@@ -177,14 +177,14 @@ static int release(signal *s, int which) {
     return freed;
 }
 
-/* The largest |w_i x| / (|w_i| |y|) of a free row */
+/* The largest |w_i x| / (|w_i| |y|) of a free row; 0 for y = 0, where x = 0 */
 static double residual(const signal *s) {
     double worst = 0.0;
     for (long a = 0; a < *s->free_count; a++) {
         long i = s->free_rows[a];
         worst = larger(worst, s->slope[i] * s->inverse[i] * s->slope[i]);
     }
-    return sqrt(worst) / *s->norm;
+    return *s->norm > 0.0 ? sqrt(worst) / *s->norm : 0.0;
 }
 
 /* step <- (W_F W_F')^{-1} W_F x */
@@ -327,9 +327,9 @@ static long solve_one(signal *s, const double *y, const double *near) {
 static long restore_one(signal *s, const double *y, const double *z, long status) {
     int sound = begin(s, y) && *s->sound;
     fill(s->z, z, s->k);
+    primal(s);
     if (status == FAILED || (status != ZERO && !sound))
         return FAILED;
-    primal(s);
     if (status == ZERO)
         memset(s->x, 0, s->length * sizeof(double));
     find_state(s);

@@ -39,16 +39,17 @@ long signal_gradient(long k, long n, const double *g, long status, double *work,
 /* The same for L = scale / 2 |x* - target|^2, target (n). Returns L, or NaN where the adjoint is not solved. */
 double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out);
 
-/* The first and the second for `count` signals that share W: y, g, v (count, n), near, h (count, k), status and solved (count).
-   several: whether W W' is to be used, which pays from a few signals on, and which decides on the last bits. */
+/* The first and the second for `count` signals that share W: y, g, v (count, n), near, h, t (count, k), status and solved
+   (count). several: whether W W' is to be used, which pays from a few signals on, and which decides on the last bits. t, where
+   it is no null pointer: v = g - W_0' h has W_0 v = t on the zero rows, in place of 0. */
 void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
                    double *shared, double *work, int64_t *status);
 
-void lift_signals(long k, long n, long count, long several, const double *g, const int64_t *status, double *shared,
-                  double *work, double *h, double *v, int64_t *solved);
+void lift_signals(long k, long n, long count, long several, const double *g, const double *t, const int64_t *status,
+                  double *shared, double *work, double *h, double *v, int64_t *solved);
 
 /* The work arrays as `solve_signals` left them, from z (count, k) and the statuses alone: one factorisation a signal. A status
-   becomes FAILED where the zero rows are dependent. */
+   becomes FAILED where the zero rows are dependent; x* is there all the same. */
 void restore_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *z,
                      double *shared, double *work, int64_t *status);
 

@@ -1,0 +1,70 @@
+"""What the layers refuse, in one sentence each, and the warning at a kink."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from problems.base import Array
+
+ONCE = "the layer of x*(W, y) has first derivatives only: it cannot be differentiated twice"
+
+
+class KinkWarning(UserWarning):
+    """x*(W, y) is not differentiable here, or too close to tell: the result of the formula need not be a gradient.
+
+    The derivative warns, and Python shows it once for each reason unless a filter says otherwise. Dependent zero rows are no
+    kink for a parametrisation of W that keeps their rank, such as weights of fixed rows; only its user can know that.
+    """
+
+
+def check_shapes(w: Sequence[int], y: Sequence[int], beta: Sequence[int]) -> tuple[int, ...]:
+    """The leading axes of x*, to which those of W (..., k, n), y (..., n) and beta (...) are broadcast; ValueError."""
+    if not len(y) or not y[-1]:
+        raise ValueError(f"y must have shape (..., n) with n > 0, got {tuple(y)}")
+    if len(w) < 2 or not w[-2] or w[-1] != y[-1]:
+        hint = "; pass W.T" if len(w) == 2 and w[0] == y[-1] else ""
+        raise ValueError(f"W must have shape (..., k, n) with k > 0 and n = {y[-1]} as y has, got {tuple(w)}{hint}")
+    lead = tuple(y[:-1])
+    if len(w) == 2 and not len(beta):
+        return lead
+    for name, given, shape in (("W", tuple(w), tuple(w[:-2])), ("beta", tuple(beta), () if tuple(beta) == (1,) else tuple(beta))):
+        try:
+            lead = np.broadcast_shapes(lead, shape)
+        except ValueError:
+            wanted = "k, n), its leading axes" if name == "W" else "), which"
+            raise ValueError(f"{name} must have shape (..., {wanted} broadcast with {lead}, got {given}") from None
+    return lead
+
+
+def check_beta(beta: Any) -> None:
+    """TypeError where beta is no real number; ValueError where that is not a finite one above 0."""
+    if isinstance(beta, bool) or not isinstance(beta, int | float | np.integer | np.floating):
+        raise TypeError(f"beta must be a number > 0 or an array of them, got {described(beta)}; pass float(beta)")
+    if not 0.0 < beta < math.inf:
+        raise ValueError(f"beta must be a finite number > 0, got {beta:g}")
+
+
+def check_values(w: Array, y: Array, beta: float) -> None:
+    """ValueError where beta is not positive or anything is not finite."""
+    check_beta(beta)
+    for name, a in (("W", w), ("y", y)):
+        if not np.isfinite(a).all():
+            raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(a))} NaN or infinite entries")
+
+
+def described(a: Any) -> str:
+    """What somebody passed, for a message: its type, and the text of a short one."""
+    kind = type(a)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    return f"the {name} {a!r}" if isinstance(a, str | bool) else name
+
+
+def warn_at_kink(doubts: Iterable[str]) -> None:
+    """One KinkWarning for the reasons why a derivative may not exist, if there are any."""
+    if reasons := sorted({*doubts} - {""}):
+        warnings.warn(f"x* may have no gradient here: {'; '.join(reasons)}", KinkWarning, stacklevel=2)

@@ -1,0 +1,75 @@
+"""Signals that the kernel leaves open: C calls these functions, which take the route that never fails and warn at a kink."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NoReturn
+
+import numpy as np
+
+from methods.blorc.kernels import KERNELS
+from methods.blorc.solver import Compiled, SignalSolver
+from methods.layers.inputs import check_values, warn_at_kink
+from problems.base import Array
+
+_RAISED = threading.local()
+
+
+@cache
+def routes() -> tuple[Any, Any]:
+    """`open_solution` and `open_lift` of methods/blorc/kernels/layer.h, as pointers."""
+    return KERNELS.ffi.callback("open_solution", _guarded(_solve)), KERNELS.ffi.callback("open_lift", _guarded(_lift))
+
+
+def raise_it(said: Any) -> NoReturn:
+    """The error of the function that C has called on this thread, or what C itself says."""
+    error, _RAISED.error = getattr(_RAISED, "error", None), None
+    raise error or MemoryError(KERNELS.ffi.string(said).decode())
+
+
+def _guarded(function: Callable[..., None]) -> Callable[..., int]:
+    """C cannot pass an error on: it gets 1 and the text."""
+
+    def call(*arguments: Any) -> int:
+        *given, said = arguments
+        try:
+            function(*given)
+        except BaseException as error:
+            _RAISED.error = error
+            text = f"{type(error).__name__}: {error}".encode()[: KERNELS.lib.SAID - 1]
+            KERNELS.ffi.memmove(said, text + b"\0", len(text) + 1)
+            return 1
+        return 0
+
+    return call
+
+
+def _numbers(at: Any, *shape: int) -> Array:
+    """The float64 values that a pointer points to."""
+    return np.frombuffer(KERNELS.ffi.buffer(at, 8 * int(np.prod(shape)))).reshape(shape)
+
+
+def _solve(k: int, n: int, count: int, which: Any, w: Any, y: Any, beta: float, x: Any, duals: Any) -> None:
+    w, signals = _numbers(w, k, n), [_numbers(y + which[a] * n, n) for a in range(count)]
+    check_values(w, np.stack(signals), beta)
+    for a, signal in enumerate(signals):
+        found = SignalSolver(signal, beta).solve(w)
+        status = found.status if isinstance(found, Compiled) else KERNELS.lib.FAILED
+        _numbers(x + which[a] * n, n)[:] = found.x
+        _numbers(duals + which[a] * (k + 1), k + 1)[:] = *found.z, status
+
+
+def _lift(
+    k: int, n: int, count: int, which: Any, w: Any, y: Any, beta: float, duals: Any, g: Any, t: Any, fixed: int, x: Any, h: Any, v: Any
+) -> None:
+    w, doubts = _numbers(w, k, n), set()
+    for b in (which[a] for a in range(count)):
+        solver = SignalSolver(_numbers(y + b * n, n), beta, keeps_rank=bool(fixed))
+        found = solver.hand_over(w, _numbers(duals + b * (k + 1), k + 1)[:k])
+        given = (_numbers(g + b * n, n), _numbers(t + b * k, k)) if t else (_numbers(g + b * n, n),)
+        _numbers(h + b * k, k)[:], _numbers(v + b * n, n)[:] = found.adjoint(*given)
+        _numbers(x + b * n, n)[:] = found.x
+        doubts.add(found.doubt)
+    warn_at_kink(doubts)

@@ -1,0 +1,171 @@
+"""x*(W, y) in torch: the module, and the autograd.Function around the kernel with which it is differentiated.
+
+Tensors with memory of their own go to the kernel at once. What stands for others (in vmap, in a vectorised Jacobian, for the
+compiler) goes through the operators of `torch_operators.py`, for which torch finds the tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from methods.layers import torch_operators
+from methods.layers.inputs import ONCE, check_beta, check_shapes, described
+
+FLOATS = (torch.float64, torch.float32)
+
+
+class AnalysisL1Layer(torch.nn.Module):
+    """x* = argmin_x 1/2 |x - y|^2 + beta |W x|_1, exactly, with its exact derivative in W, y and beta.
+
+    dL/dW = -(z v^T + h x*^T), dL/dy = v, dL/dbeta = -<s, W v> with v = P g and h = W0^{+T} g for g = dL/dx*: W0 are the rows with
+    w_i x* = 0, P projects on their kernel, s are the signs of the others.
+
+    Args:
+        beta: weight > 0. A number, or a tensor of shape (), (1,) or one that broadcasts with the leading axes of y; an nn.Parameter
+            is learnt.
+
+    Shapes:
+        W (..., k, n), y (..., n), x* (..., n). Leading axes broadcast. Signals that share W are solved together: W (k, n). For each
+        W of its own there is a loop inside. W (k, n) may be a torch.sparse_csr tensor; its gradient has the same entries.
+
+    float32 or float64, computed in float64, on the CPU. First derivatives, in reverse and in forward mode. Raises ValueError or
+    TypeError naming the argument, and SolveError where no sign pattern verifies. Warns with KinkWarning where the gradient may not
+    exist. Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
+
+    Example::
+
+        layer = AnalysisL1Layer(beta=0.1)
+        W = torch.nn.Parameter(torch.eye(64))
+        x = layer(W, torch.randn(100, 64))
+        x.square().sum().backward()  # W.grad
+    """
+
+    def __init__(self, beta: Any) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, W: Tensor, y: Tensor) -> Tensor:  # noqa: N803
+        """x*(W, y), the leading axes of W, y and beta broadcast, in the wider dtype of W and y."""
+        return solution(W, y, self.beta)
+
+    def extra_repr(self) -> str:
+        beta = self.beta
+        return f"beta={float(beta):g}" if not isinstance(beta, Tensor) or beta.numel() == 1 else f"beta={tuple(beta.shape)}"
+
+
+def solution(w: Any, y: Any, beta: Any) -> Tensor:
+    """x*(W, y) as AnalysisL1Layer has it."""
+    check_tensor("W", w)
+    check_tensor("y", y)
+    if isinstance(beta, Tensor):
+        check_tensor("beta", beta)
+    else:
+        check_beta(beta)
+        beta = torch.full((), beta, dtype=torch.float64)
+    if w.layout is not torch.strided:
+        from methods.layers.torch_sparse import solution as sparse_solution
+
+        return sparse_solution(w, y, beta)
+    dtype = torch.promote_types(w.dtype, y.dtype)
+    w, y, beta = (a if a.dtype is torch.float64 else a.to(torch.float64) for a in (w, y, beta))
+    lead = check_shapes(w.shape, y.shape, beta.shape)
+    solve = torch_operators.OPERATORS.solve if torch.compiler.is_compiling() else Solution.apply
+    x = solve(*_arranged(w, y, beta, lead))[0].reshape(*lead, y.shape[-1])
+    return x if dtype is torch.float64 else x.to(dtype)
+
+
+def check_tensor(name: str, a: Any) -> None:
+    """TypeError or ValueError in one sentence where it is no tensor that the layer takes."""
+    if not isinstance(a, Tensor):
+        remedy = "torch.from_numpy" if type(a).__module__ == "numpy" else "torch.as_tensor"
+        raise TypeError(f"{name} must be a torch tensor, got {described(a)}; convert it with {remedy}")
+    if a.dtype not in FLOATS:
+        raise ValueError(f"{name} must be float32 or float64, got {a.dtype}; convert it first")
+    if a.device.type not in ("cpu", "meta"):
+        raise ValueError(f"{name} must be on the CPU, where it is solved, got {a.device}; pass {name}.cpu()")
+    if a.layout is not torch.strided and not (name == "W" and a.layout is torch.sparse_csr):
+        raise ValueError(f"{name} must be dense or, for W, sparse_csr, got {a.layout}; convert it with .to_sparse_csr() or .to_dense()")
+
+
+def _arranged(w: Tensor, y: Tensor, beta: Tensor, lead: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """W (operators, k, n), y (operators, signals, n) and beta (operators,)."""
+    (k, n), count = w.shape[-2:], math.prod(lead)
+    if w.ndim == 2 and beta.numel() == 1:
+        return w[None], y.reshape(1, count, n), beta.reshape(1)
+    beta = beta.reshape(()) if beta.numel() == 1 else beta
+    return (
+        w.expand(*lead, k, n).reshape(count, k, n),
+        y.expand(*lead, n).reshape(count, 1, n),
+        beta.expand(lead).reshape(count),
+    )
+
+
+class Solution(Function):
+    """(x*, duals, work) of methods/layers/torch_operators.py, differentiable once in the first."""
+
+    @staticmethod
+    def forward(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return torch_operators.solve(w, y, beta)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs, *output[1:])
+        ctx.save_for_forward(*inputs, output[1])
+
+    @staticmethod
+    def jvp(ctx: Any, dw: Tensor | None, dy: Tensor | None, dbeta: Tensor | None) -> tuple[Tensor, None, None]:
+        w, y, beta, duals = ctx.saved_tensors[:4]
+        directions = (None if a is None else a[:, None] for a in (dw, dy, dbeta))
+        return Push.apply(w, y[:, None], beta, duals[:, None], *directions)[:, 0], None, None  # the signals are one group
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+        pull = Pull.apply if torch.is_grad_enabled() else torch_operators.pull  # recorded only in order to be refused
+        return torch_operators.pull_back(pull, ctx, g)
+
+    @staticmethod
+    def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
+        return torch_operators.map_solve(Solution.apply, info, dims, *arguments)
+
+
+class Once(Function):
+    """A derivative, which has none of its own."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(ONCE)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(ONCE)
+
+
+class Pull(Once):
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[Tensor, ...]:
+        return torch_operators.pull(*arguments)
+
+    @staticmethod
+    def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
+        return torch_operators.map_pull(Pull.apply, info, dims, *arguments)
+
+
+class Push(Once):
+    @staticmethod
+    def forward(*arguments: Any) -> Tensor:
+        return torch_operators.push(*arguments)
+
+    @staticmethod
+    def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
+        return torch_operators.map_push(Push.apply, info, dims, *arguments)

@@ -1,0 +1,173 @@
+"""The functions of methods/blorc/kernels/layer.h on tensors, and as operators of torch's dispatcher with rules for what it does.
+
+Tensors are float64 and shaped as in methods/layers/axes.py. `duals` hold z and the status of each signal and say all about its
+solution. `work` keeps the factors of one operator; it is empty where they are to be computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from array_api_compat import torch as xp
+from torch import Tensor
+
+from methods.blorc.kernels import KERNELS
+from methods.layers.axes import GROUP, OPERATOR, SIGNAL, Axis
+from methods.layers.inputs import ONCE
+from methods.layers.open_signals import raise_it, routes
+
+OPERATORS = torch.ops.dargmin
+LIBRARY = torch.library.Library("dargmin", "DEF")
+LIBRARY.define("solve(Tensor w, Tensor y, Tensor beta) -> (Tensor x, Tensor duals, Tensor work)")
+LIBRARY.define(
+    "pull(Tensor w, Tensor y, Tensor beta, Tensor duals, Tensor work, Tensor g, bool of_w, bool of_y, bool of_beta)"
+    " -> (Tensor in_w, Tensor in_y, Tensor in_beta)"
+)
+LIBRARY.define("push(Tensor w, Tensor y, Tensor beta, Tensor duals, Tensor? dw, Tensor? dy, Tensor? dbeta) -> Tensor")
+
+
+def solve(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(x*, duals, work)."""
+    if not _in_memory(w, y, beta):
+        return OPERATORS.solve(w, y, beta)
+    x, duals, work = _room(w, y)
+    if len(w) == 1:
+        work = y.new_empty(KERNELS.lib.layer_room(w.shape[1], w.shape[2], y.shape[1]))
+    _run("solve", w, y, beta, work, x, duals)
+    return x, duals, work
+
+
+def pull(
+    w: Tensor, y: Tensor, beta: Tensor, duals: Tensor, work: Tensor, g: Tensor, of_w: bool, of_y: bool, of_beta: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The slopes in W, y and beta from g = dL/dx*; empty where they are not asked for."""
+    if not _in_memory(w, y, beta, duals, g):
+        return OPERATORS.pull(w, y, beta, duals, work, g, of_w, of_y, of_beta)
+    slopes = _slopes(w, y, of_w, of_y, of_beta)
+    _run("pull", w, y, beta, work, duals, g, *slopes)
+    return slopes
+
+
+def push(w: Tensor, y: Tensor, beta: Tensor, duals: Tensor, dw: Tensor | None, dy: Tensor | None, dbeta: Tensor | None) -> Tensor:
+    """dx* along a direction, of which None is 0."""
+    if not _in_memory(w, y, beta, duals, *(a for a in (dw, dy, dbeta) if a is not None)):
+        return OPERATORS.push(w, y, beta, duals, dw, dy, dbeta)
+    dx = torch.empty_like(y, memory_format=torch.contiguous_format)
+    _run("push", w, y, beta, duals, dw, dy, dbeta, dx)
+    return dx
+
+
+def pull_back(pull: Callable[..., tuple[Tensor, ...]], ctx: Any, g: Tensor | None) -> tuple[Tensor | None, ...]:
+    """The backward pass of `solve`: the signals of an operator are one group. None where a slope is not needed."""
+    if g is None:
+        return None, None, None
+    w, y, beta, duals, work = ctx.saved_tensors
+    slopes = pull(w, y[:, None], beta, duals[:, None], work, g[:, None], *ctx.needs_input_grad)
+    return tuple(slope[:, 0] if is_needed else None for slope, is_needed in zip(slopes, ctx.needs_input_grad, strict=True))
+
+
+def _in_memory(*tensors: Tensor) -> bool:
+    """Whether they have memory of their own: where torch has another tensor stand for many or for none, it raises."""
+    try:
+        for a in tensors:
+            a.data_ptr()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _room(w: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for x* and the duals, and no work."""
+    return y.new_empty(y.shape), y.new_empty((*y.shape[:2], w.shape[1] + 1)), y.new_empty(0)
+
+
+def _slopes(w: Tensor, y: Tensor, of_w: bool, of_y: bool, of_beta: bool) -> tuple[Tensor, Tensor, Tensor]:
+    groups, none = tuple(y.shape[:2]), (0,)
+    return (
+        y.new_empty((*groups, *w.shape[1:]) if of_w else none),
+        y.new_empty(tuple(y.shape) if of_y else none),
+        y.new_empty(groups if of_beta else none),
+    )
+
+
+def _run(name: str, w: Tensor, y: Tensor, beta: Tensor, *arrays: Tensor | None) -> None:
+    """The function of layer.h; a null pointer for None and for what is empty."""
+    ffi, lib = KERNELS.ffi, KERNELS.lib
+    pointer, given = partial(ffi.cast, ffi.typeof("double *")), []
+    for a in (w, y, beta, *arrays):
+        given.append(a if a is None or (a.is_contiguous() and not a.is_neg()) else a.resolve_neg().contiguous())
+    at_w, at_y, at_beta, *at = (ffi.NULL if a is None else pointer(a.data_ptr()) for a in given)
+    groups = y.shape[1] if y.ndim == 4 else 1
+    layer, said = ffi.new("layer *", (len(w), groups, y.shape[-2], *w.shape[1:], at_w, at_y, at_beta)), ffi.new("char[]", lib.SAID)
+    if getattr(lib, f"layer_{name}")(layer, routes()[name != "solve"], *at, said):
+        raise_it(said)
+
+
+# Rules for an axis of vmap, with what is to be applied to tensors that do not have it.
+
+_INPUTS = (OPERATOR, SIGNAL, OPERATOR)
+
+
+def map_solve(apply: Callable[..., Any], info: Any, dims: Any, w: Tensor, y: Tensor, beta: Tensor) -> tuple[Any, Any]:
+    axis = Axis.of(xp, info.batch_size, _INPUTS, dims)
+    x, duals, _ = apply(*axis.fold(_INPUTS, (w, y, beta), dims))
+    return (*axis.unfold((x, duals)), x.new_empty(0)), (axis.place, axis.place, None)
+
+
+def map_pull(
+    apply: Callable[..., Any],
+    info: Any,
+    dims: Any,
+    w: Tensor,
+    y: Tensor,
+    beta: Tensor,
+    duals: Tensor,
+    work: Tensor,
+    g: Tensor,
+    *needed: bool,
+) -> tuple[Any, Any]:
+    kinds, dims = (*_INPUTS, SIGNAL, SIGNAL), (*dims[:4], dims[5])
+    axis = Axis.of(xp, info.batch_size, kinds, dims)
+    *given, g = axis.fold(kinds, (w, y, beta, duals, g), dims)
+    slopes = apply(*given, y.new_empty(0), g, *needed)  # `work` is of other signals
+    places = tuple(axis.place if is_needed else None for is_needed in needed)
+    return tuple(a if place is None else axis.unfold([a])[0] for a, place in zip(slopes, places, strict=True)), places
+
+
+def map_push(apply: Callable[..., Any], info: Any, dims: Any, *arrays: Tensor | None) -> tuple[Any, Any]:
+    kinds = (*_INPUTS, SIGNAL, GROUP, SIGNAL, GROUP)
+    axis = Axis.of(xp, info.batch_size, kinds, dims)
+    return axis.unfold([apply(*axis.fold(kinds, arrays, dims))])[0], axis.place
+
+
+# The operators: what they are on the CPU, what the compiler is told, under vmap; and how a gradient goes through `solve` in a
+# compiled function, which keeps no factors.
+
+
+def _pull_back(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+    return pull_back(OPERATORS.pull, ctx, g)
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*inputs, *output[1:])
+
+
+def _refuse(ctx: Any, *_: Any) -> None:
+    raise RuntimeError(ONCE)
+
+
+for _name, _kernel, _empty, _mapped in (
+    ("solve", lambda w, y, beta: (*solve(w, y, beta)[:2], y.new_empty(0)), lambda w, y, beta: _room(w, y), map_solve),
+    ("pull", pull, lambda w, y, beta, duals, work, g, *needed: _slopes(w, y, *needed), map_pull),
+    ("push", push, lambda w, y, *_: y.new_empty(y.shape), map_push),
+):
+    LIBRARY.impl(_name, _kernel, "CPU")
+    torch.library.register_fake(f"dargmin::{_name}", _empty, lib=LIBRARY)
+    torch.library.register_vmap(f"dargmin::{_name}", partial(_mapped, getattr(OPERATORS, _name)), lib=LIBRARY)
+torch.library.register_autograd("dargmin::solve", _pull_back, setup_context=_save, lib=LIBRARY)
+for _name in ("pull", "push"):
+    torch.library.register_autograd(f"dargmin::{_name}", _refuse, lib=LIBRARY)
