@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from _exact import EXISTS, differences, matrix, prove, relative, solve_pattern
+from _pulls import BY, RUNTIME_ERRORS, by_torch, each_layer
 
 from methods import _layer_signal, _layer_torch
 from methods.blorc.kernels import KERNELS
@@ -34,7 +35,6 @@ SAME = 1e-14  # two orders of summation of the same numbers
 ROUNDED = 2.0**-24  # half a unit in the last place of float32: all else is float64
 SEEDS = {"random-2n": 2, "tv": 4}  # of instances whose kink distance exceeds 1e-3
 OPERATORS = ("identity", "tv", "random", "random-2n")
-LAYERS = ("torch", "jax")
 
 
 @cache
@@ -42,22 +42,6 @@ def drawn(operator: str = "random", batch: int | None = None) -> AnalysisL1:
     return AnalysisL1.draw(n=9, operator=operator, batch=batch, seed=SEEDS.get(operator, 1))
 
 
-def by_torch(w: Array, y: Array, beta: float, g: Array) -> list[Array]:
-    """x*, and the cotangents of W, y and beta for the cotangent g of x*."""
-    inputs = [torch.tensor(a, requires_grad=True) for a in (w, y, np.asarray(beta, w.dtype))]
-    x = AnalysisL1Layer(inputs[2])(*inputs[:2])
-    x.backward(torch.tensor(g))
-    return [x.detach().numpy(), *(a.grad.numpy() for a in inputs)]
-
-
-def by_jax(w: Array, y: Array, beta: float, g: Array) -> list[Array]:
-    with jax.enable_x64(w.dtype == np.float64):
-        x, pull_back = jax.vjp(analysis_l1, w, y, jnp.asarray(beta, w.dtype))
-        return [np.asarray(a) for a in (x, *pull_back(jnp.asarray(g)))]
-
-
-BY = {"torch": by_torch, "jax": by_jax}
-each_layer = pytest.mark.parametrize("layer", LAYERS)
 each_batch = pytest.mark.parametrize("batch", [None, 3])
 
 
@@ -475,7 +459,7 @@ def test_jax_refuses_in_one_line(inputs: tuple[Any, Any, Any], message: str) -> 
 
 @pytest.mark.parametrize(("inputs", "message"), HIDDEN, ids=range(len(HIDDEN)))
 def test_jax_passes_on_what_the_solver_refuses(inputs: tuple[Any, Any, Any], message: str) -> None:
-    with jax.enable_x64(True), pytest.raises(jax.errors.JaxRuntimeError, match=f"ValueError: {re.escape(message)}"):
+    with jax.enable_x64(True), pytest.raises(RUNTIME_ERRORS, match=f"ValueError: {re.escape(message)}"):
         jax.block_until_ready(analysis_l1(*inputs))
 
 
