@@ -125,7 +125,7 @@ def private(source: str) -> list[str]:
         else:
             continue
         others = [(name, path) for name, path in dotted if _is_others(path.split(".")[0])]
-        bound |= {name: path for name, path in others}
+        bound |= dict(others)
         found += [path for _, path in others if _is_private(path)]
     chains = [_chain(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     return found + [chain for chain in chains if chain.split(".")[0] in bound and _is_private(chain)]
@@ -140,7 +140,12 @@ def _chain(node: ast.expr) -> str:
 
 
 def _is_others(top: str) -> bool:
-    return top not in OURS and top not in sys.stdlib_module_names and not (ROOT / "tests" / f"{top}.py").exists() and top != "tests"
+    return (
+        top not in OURS
+        and top not in sys.stdlib_module_names
+        and not (ROOT / "tests" / f"{top}.py").exists()
+        and top != "tests"
+    )
 
 
 def _is_private(path: str) -> bool:

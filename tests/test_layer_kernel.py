@@ -82,7 +82,7 @@ def test_a_group_has_the_slopes_of_its_signals(groups: int) -> None:
         for a in range(groups):
             at = slice(i, i + 1), slice(a, a + 1)
             alone = LayerKernel(kernel.w[at[0]], kernel.y[at], kernel.beta[at[0]])
-            x, own = alone.solve()
+            _, own = alone.solve()
             for mine, other in zip(slopes, alone.pull(own, g[at]), strict=True):
                 close(mine[at], other)
 

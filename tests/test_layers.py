@@ -24,8 +24,6 @@ import torch
 from _exact import EXISTS, differences, matrix, prove, relative, solve_pattern
 from _pulls import BY, RUNTIME_ERRORS, by_torch, each_layer
 
-from methods import _layer_signal, _layer_torch
-from methods.blorc.kernels import KERNELS
 from methods.layers import AnalysisL1Layer, KinkWarning, analysis_l1
 from problems import AnalysisL1
 from problems.base import Array
@@ -227,17 +225,11 @@ def test_the_output_may_be_changed_in_place() -> None:
     np.testing.assert_allclose(w.grad, truth[1], rtol=0, atol=SAME * np.abs(truth[1]).max())
 
 
-def test_second_derivatives_are_refused() -> None:
-    w = torch.tensor(drawn().theta, requires_grad=True)
-    x = AnalysisL1Layer(0.1)(w, torch.tensor(drawn().y))
-    with pytest.raises(RuntimeError, match="first derivatives only: call backward or grad without create_graph=True"):
-        torch.autograd.grad(x.sum(), w, create_graph=True)
-
-
-def test_transformations_of_functions_are_refused() -> None:
-    w, y = map(torch.tensor, (drawn().theta, drawn().y))
-    with pytest.raises(RuntimeError, match=r"no rules for torch\.func: call backward or torch\.autograd\.grad"):
-        torch.func.grad(lambda w: AnalysisL1Layer(0.1)(w, y).sum())(w)
+def negative_view(a: Any) -> Any:
+    """The same values, as the imaginary part of a conjugate, whose memory is that of the number itself."""
+    view = torch.complex(torch.zeros_like(a), -a).conj().imag
+    assert view.is_neg()
+    return view
 
 
 @pytest.mark.parametrize("spoilt", ["w", "y", "g"])
@@ -246,7 +238,7 @@ def test_negative_views_are_seen(spoilt: str) -> None:
     problem = drawn("random-2n")
     arrays = {"w": problem.theta, "y": problem.y, "g": np.random.default_rng(0).standard_normal(problem.y.shape)}
     truth = by_torch(arrays["w"], arrays["y"], problem.beta, arrays["g"])
-    w, y, g = (torch._neg_view(torch.tensor(-a)) if name == spoilt else torch.tensor(a) for name, a in arrays.items())
+    w, y, g = (negative_view(torch.tensor(a)) if name == spoilt else torch.tensor(a) for name, a in arrays.items())
     x = AnalysisL1Layer(problem.beta)(w.requires_grad_(), y)
     x.backward(g)
     np.testing.assert_array_equal(x.detach(), truth[0])
@@ -261,33 +253,6 @@ def test_w_may_be_replaced_between_the_passes() -> None:
     w.data = torch.ones(9, 9, dtype=torch.float64)  # which autograd does not see
     x.sum().backward()
     assert relative(w.grad, truth[1]) < SAME
-
-
-class FailsIn:
-    """The kernels, but for one function, which answers 0: not solved."""
-
-    def __init__(self, lib: Any, name: str) -> None:
-        self._lib, self._name = lib, name
-
-    def __getattr__(self, name: str) -> Any:
-        function = getattr(self._lib, name)
-        return (lambda *given: 0 * function(*given)) if name == self._name else function
-
-
-@pytest.mark.parametrize("left_open", ["solve_signal", "signal_gradient"])
-def test_what_the_kernel_leaves_open_goes_to_the_route_that_never_fails(
-    left_open: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    problem = drawn("random-2n")
-    truth = by_torch(problem.theta, problem.y, problem.beta, np.ones(9))
-    w = torch.tensor(problem.theta, requires_grad=True)
-    caches = _layer_signal.solver, _layer_torch._function
-    with monkeypatch.context() as patched:
-        patched.setitem(vars(KERNELS), "lib", FailsIn(KERNELS.lib, left_open))
-        [cached.cache_clear() for cached in caches]
-        AnalysisL1Layer(problem.beta)(w, torch.tensor(problem.y)).sum().backward()
-    [cached.cache_clear() for cached in caches]
-    assert relative(w.grad, truth[1]) < EXACT
 
 
 # JAX
@@ -356,18 +321,6 @@ def test_the_jacobian_in_y_is_the_projector() -> None:
     np.testing.assert_allclose(p, np.eye(9) - np.linalg.pinv(zero) @ zero, atol=EXACT)
 
 
-def test_signals_that_share_w_are_one_batch_under_vmap(monkeypatch: pytest.MonkeyPatch) -> None:
-    from methods.blorc.batch import BatchSolver
-
-    sizes: list[int] = []
-    solve = BatchSolver.solve
-    monkeypatch.setattr(BatchSolver, "solve", lambda self, w: sizes.append(len(self.y)) or solve(self, w))
-    problem = drawn(batch=3)
-    with jax.enable_x64(True):
-        jax.block_until_ready(jax.vmap(analysis_l1, (None, 0, None))(problem.theta, problem.y, problem.beta))
-    assert sizes == [3]
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a process that can be bound to one core")
 def test_one_core_is_enough() -> None:
     """JAX copies what exceeds 100 KB on threads of its own; with one core there is one, and the callback runs on it."""
@@ -426,12 +379,15 @@ def test_dependent_rows_are_no_kink_in_y_and_beta() -> None:
 
 W, Y = np.eye(3), np.arange(3.0)
 BAD = [
-    ((np.ones((3, 2)), Y, 0.1), "W must have shape (k, n) with n = 3 as y has, got (3, 2); pass W.T"),
-    ((np.ones((2, 2)), Y, 0.1), "W must have shape (k, n) with n = 3 as y has, got (2, 2)"),
-    ((np.ones((0, 3)), Y, 0.1), "W must have shape (k, n) with n = 3 as y has, got (0, 3)"),
-    ((np.ones(3), Y, 0.1), "W must have shape (k, n) with n = 3 as y has, got (3,)"),
-    ((W, np.ones((2, 2, 3)), 0.1), "y must have shape (n,) or (batch, n), got (2, 2, 3)"),
-    ((W, np.ones((0, 3)), 0.1), "y must have shape (n,) or (batch, n), got (0, 3)"),
+    ((np.ones((3, 2)), Y, 0.1), "W must have shape (..., k, n) with k > 0 and n = 3 as y has, got (3, 2); pass W.T"),
+    ((np.ones((2, 2)), Y, 0.1), "W must have shape (..., k, n) with k > 0 and n = 3 as y has, got (2, 2)"),
+    ((np.ones((0, 3)), Y, 0.1), "W must have shape (..., k, n) with k > 0 and n = 3 as y has, got (0, 3)"),
+    ((np.ones(3), Y, 0.1), "W must have shape (..., k, n) with k > 0 and n = 3 as y has, got (3,)"),
+    ((W, np.ones((2, 0)), 0.1), "y must have shape (..., n) with n > 0, got (2, 0)"),
+    (
+        (np.ones((4, 2, 3)), np.ones((5, 3)), 0.1),
+        "W must have shape (..., k, n), its leading axes to be broadcast with (5,), got (4, 2, 3)",
+    ),
     ((W, np.arange(3, dtype=np.int32), 0.1), "y must be float32 or float64, got {}int32; convert it first"),
     ((W.astype(np.float16), Y, 0.1), "W must be float32 or float64, got {}float16; convert it first"),
     ((W, Y, 0.0), "beta must be a finite number > 0, got 0"),
@@ -463,14 +419,6 @@ def test_jax_passes_on_what_the_solver_refuses(inputs: tuple[Any, Any, Any], mes
         jax.block_until_ready(analysis_l1(*inputs))
 
 
-@pytest.mark.parametrize("beta", [torch.ones(2), torch.ones(1)])
-def test_beta_is_one_number(beta: Any) -> None:
-    with pytest.raises(ValueError, match=r"^beta must be a number or a tensor of shape \(\), got shape"):
-        AnalysisL1Layer(beta)(torch.tensor(W), torch.tensor(Y))
-    with pytest.raises(ValueError, match=r"^beta must be a number or an array of shape \(\), got shape"):
-        analysis_l1(W, Y, beta.numpy())
-
-
 # Loading
 
 
@@ -480,7 +428,7 @@ import sys
 import methods.layers
 assert not {"torch", "jax", "cffi"} & set(sys.modules)
 from methods.layers import AnalysisL1Layer
-assert "torch" in sys.modules and not {"jax", "cffi"} & set(sys.modules)
+assert "torch" in sys.modules and not "jax" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent, check=True, timeout=60)
     with pytest.raises(AttributeError, match="has no attribute 'Layer'"):

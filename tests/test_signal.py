@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from methods.blorc.batch import BatchSolver
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, layout
 from problems import AnalysisL1

@@ -269,7 +269,7 @@ def jacobian_in_w(index: Index) -> Any:
 
 
 def compile_anew(f: Any, backend: str = "aot_eager") -> Any:
-    torch._dynamo.reset()
+    torch.compiler.reset()
     return torch.compile(f, backend=backend, fullgraph=True)
 
 

@@ -1,9 +1,9 @@
 """How an axis of vmap is laid to those that the kernel knows: operators, and groups of the signals of one.
 
-Of an operator are W (operators, k, n) and beta (operators,). Of signals are y, x*, duals and their derivatives: (operators, signals,
-...) for a solution, (operators, groups, signals, ...) for a derivative. Of a group are slopes and directions in W and beta,
-(operators, groups, ...). An axis that W and beta do not have becomes one of signals or groups, which share the work on W; any
-other becomes one of operators. `xp` is the array namespace.
+Of an operator are W (operators, k, n) and beta (operators,). Of signals are y, x*, duals and their derivatives: (operators,
+signals, ...) for a solution, (operators, groups, signals, ...) for a derivative. Of a group are slopes and directions in W and
+beta, (operators, groups, ...). An axis that W and beta do not have becomes one of signals or groups, which share the work on W;
+any other becomes one of operators. `xp` is the array namespace.
 """
 
 from __future__ import annotations
@@ -34,20 +34,18 @@ class Axis:
     def _folded(self, kind: str, a: Any, dim: int | None) -> Any:
         if a is None or (self.shared and kind == OPERATOR):
             return a
-        xp, place = self.xp, int(self.shared)
         if dim is None:
-            shape = tuple(a.shape)
-            a = xp.broadcast_to(a[None], (self.size, *shape))
-        else:
-            a = xp.moveaxis(a, dim, 0)
-        a = xp.moveaxis(a, 0, place)
-        return xp.reshape(a, (*a.shape[:place], a.shape[place] * a.shape[place + 1], *a.shape[place + 2 :]))
+            a, dim = self.xp.broadcast_to(a[None], (self.size, *a.shape)), 0
+        order = [axis for axis in range(a.ndim) if axis != dim]
+        order.insert(self.place, dim)
+        a, place = self.xp.permute_dims(a, tuple(order)), self.place
+        return self.xp.reshape(a, (*a.shape[:place], a.shape[place] * a.shape[place + 1], *a.shape[place + 2 :]))
 
     def unfold(self, arrays: Iterable[Any]) -> list[Any]:
         """Results with that axis in its place, `self.place`."""
         place = self.place
         return [
-            a if a is None else self.xp.reshape(a, (*a.shape[:place], self.size, a.shape[place] // self.size, *a.shape[place + 1 :]))
+            self.xp.reshape(a, (*a.shape[:place], self.size, a.shape[place] // self.size, *a.shape[place + 1 :]))
             for a in arrays
         ]
 

@@ -32,13 +32,15 @@ def check_shapes(w: Sequence[int], y: Sequence[int], beta: Sequence[int]) -> tup
     lead = tuple(y[:-1])
     if len(w) == 2 and not len(beta):
         return lead
-    for name, given, shape in (("W", tuple(w), tuple(w[:-2])), ("beta", tuple(beta), () if tuple(beta) == (1,) else tuple(beta))):
-        try:
-            lead = np.broadcast_shapes(lead, shape)
-        except ValueError:
-            wanted = "k, n), its leading axes" if name == "W" else "), which"
-            raise ValueError(f"{name} must have shape (..., {wanted} broadcast with {lead}, got {given}") from None
-    return lead
+    lead = _broadcast("W must have shape (..., k, n), its leading axes to be", lead, w[:-2], w)
+    return lead if tuple(beta) == (1,) else _broadcast("beta must have shape (1,) or one to be", lead, beta, beta)
+
+
+def _broadcast(what: str, lead: tuple[int, ...], shape: Sequence[int], given: Sequence[int]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(lead, tuple(shape))
+    except ValueError:
+        raise ValueError(f"{what} broadcast with {lead}, got {tuple(given)}") from None
 
 
 def check_beta(beta: Any) -> None:

@@ -1,8 +1,8 @@
 """x*(W, y) in JAX: primitives whose code in a compiled program is the kernel itself, with rules for what JAX does to them.
 
 `solve` is differentiated to `push`, a linear map of directions, whose transpose is `pull`; neither has a derivative of its own.
-Arrays are shaped as in methods/layers/axes.py. The duals are words of 32 bits, since JAX has no float64 where 64-bit types are off;
-they are all that a derivative needs of the solution, whose factors are then computed again.
+Arrays are shaped as in methods/layers/axes.py. The duals are words of 32 bits, since JAX has no float64 where 64-bit types are
+off; they are all that a derivative needs of the solution, whose factors are then computed again.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ INPUTS = (OPERATOR, SIGNAL, OPERATOR)
 def solution(w: Any, y: Any, beta: Any) -> jax.Array:
     """x*(W, y) as analysis_l1 has it."""
     w, y = _array("W", w), _array("y", y)
-    if np.ndim(beta):
+    if isinstance(beta, jax.Array | np.ndarray):
         beta = _array("beta", beta)
-    elif not isinstance(beta, jax.Array):
-        check_beta(beta.item() if isinstance(beta, np.ndarray) else beta)
-    check_shapes(w.shape, y.shape, jnp.shape(beta))
+    else:
+        check_beta(beta)
     dtype = jnp.promote_types(w.dtype, y.dtype)
-    return _solution(w.astype(dtype), y.astype(dtype), jnp.asarray(beta, dtype))
+    beta = jnp.asarray(beta, dtype)
+    check_shapes(w.shape, y.shape, beta.shape)
+    return _solution(w.astype(dtype), y.astype(dtype), beta)
 
 
 def _array(name: str, a: Any) -> jax.Array:
@@ -50,10 +51,9 @@ def _array(name: str, a: Any) -> jax.Array:
         raise TypeError(f"{name} must be an array, got a masked array, whose mask would be lost; fill it first")
     if not isinstance(a, jax.Array | np.ndarray | np.generic | list | tuple):
         raise TypeError(f"{name} must be an array, got {described(a)}; convert it with jnp.asarray")
-    try:
-        array = jnp.asarray(a)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be an array of numbers, got {described(a)} of others; convert it with jnp.asarray") from None
+    if not isinstance(a, jax.Array) and np.asarray(a).dtype.kind not in "fciub":
+        raise TypeError(f"{name} must be an array of numbers, got {described(a)} of {np.asarray(a).dtype}; convert it first")
+    array = jnp.asarray(a)
     if array.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, got {array.dtype}; convert it first")
     return array
@@ -136,8 +136,8 @@ def _refuse(*_: Any, **__: Any) -> None:
 # An axis of vmap
 
 
-def _map(primitive: Primitive, kinds: Callable[..., Sequence[str]], arrays: Any, dims: Any, **params: Any) -> tuple[Any, Any]:
-    kinds = kinds(**params)
+def _map(primitive: Primitive, kinds_of: Callable[..., Sequence[str]], arrays: Any, dims: Any, **params: Any) -> Any:
+    kinds = kinds_of(**params)
     size = next(a.shape[dim] for a, dim in zip(arrays, dims, strict=True) if dim is not None)
     axis = Axis.of(jnp, size, kinds, dims)
     results = axis.unfold(primitive.bind(*axis.fold(kinds, arrays, dims), **params))

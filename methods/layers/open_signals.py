@@ -14,7 +14,7 @@ from methods.blorc.solver import Compiled, SignalSolver
 from methods.layers.inputs import check_values, warn_at_kink
 from problems.base import Array
 
-_RAISED = threading.local()
+_ON_THREAD = threading.local()
 
 
 @cache
@@ -25,7 +25,7 @@ def routes() -> tuple[Any, Any]:
 
 def raise_it(said: Any) -> NoReturn:
     """The error of the function that C has called on this thread, or what C itself says."""
-    error, _RAISED.error = getattr(_RAISED, "error", None), None
+    error, _ON_THREAD.error = getattr(_ON_THREAD, "error", None), None
     raise error or MemoryError(KERNELS.ffi.string(said).decode())
 
 
@@ -37,7 +37,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., int]:
         try:
             function(*given)
         except BaseException as error:
-            _RAISED.error = error
+            _ON_THREAD.error = error
             text = f"{type(error).__name__}: {error}".encode()[: KERNELS.lib.SAID - 1]
             KERNELS.ffi.memmove(said, text + b"\0", len(text) + 1)
             return 1
@@ -61,10 +61,9 @@ def _solve(k: int, n: int, count: int, which: Any, w: Any, y: Any, beta: float, 
         _numbers(duals + which[a] * (k + 1), k + 1)[:] = *found.z, status
 
 
-def _lift(
-    k: int, n: int, count: int, which: Any, w: Any, y: Any, beta: float, duals: Any, g: Any, t: Any, fixed: int, x: Any, h: Any, v: Any
-) -> None:
-    w, doubts = _numbers(w, k, n), set()
+def _lift(k: int, n: int, count: int, which: Any, w: Any, y: Any, beta: float, duals: Any, *rest: Any) -> None:
+    g, t, fixed, x, h, v = rest
+    w, doubts = _numbers(w, k, n), _ON_THREAD.__dict__.setdefault("doubts", set())
     for b in (which[a] for a in range(count)):
         solver = SignalSolver(_numbers(y + b * n, n), beta, keeps_rank=bool(fixed))
         found = solver.hand_over(w, _numbers(duals + b * (k + 1), k + 1)[:k])
@@ -72,4 +71,6 @@ def _lift(
         _numbers(h + b * k, k)[:], _numbers(v + b * n, n)[:] = found.adjoint(*given)
         _numbers(x + b * n, n)[:] = found.x
         doubts.add(found.doubt)
-    warn_at_kink(doubts)
+    if not count:
+        del _ON_THREAD.doubts
+        warn_at_kink(doubts)

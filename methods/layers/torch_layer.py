@@ -15,6 +15,7 @@ from torch.autograd import Function
 
 from methods.layers import torch_operators
 from methods.layers.inputs import ONCE, check_beta, check_shapes, described
+from methods.layers.torch_operators import LIBRARY, OPERATORS
 
 FLOATS = (torch.float64, torch.float32)
 
@@ -22,26 +23,27 @@ FLOATS = (torch.float64, torch.float32)
 class AnalysisL1Layer(torch.nn.Module):
     """x* = argmin_x 1/2 |x - y|^2 + beta |W x|_1, exactly, with its exact derivative in W, y and beta.
 
-    dL/dW = -(z v^T + h x*^T), dL/dy = v, dL/dbeta = -<s, W v> with v = P g and h = W0^{+T} g for g = dL/dx*: W0 are the rows with
-    w_i x* = 0, P projects on their kernel, s are the signs of the others.
+    dL/dW = -(z v^T + h x*^T), dL/dy = v, dL/dbeta = -<s, W v> with v = P g and h = W0^{+T} g for g = dL/dx*: W0 are the rows
+    with w_i x* = 0, P projects on their kernel, s are the signs of the others.
 
     Args:
-        beta: weight > 0. A number, or a tensor of shape (), (1,) or one that broadcasts with the leading axes of y; an nn.Parameter
-            is learnt.
+        beta: weight > 0, a number or a tensor; an nn.Parameter is learnt.
 
     Shapes:
-        W (..., k, n), y (..., n), x* (..., n). Leading axes broadcast. Signals that share W are solved together: W (k, n). For each
-        W of its own there is a loop inside. W (k, n) may be a torch.sparse_csr tensor; its gradient has the same entries.
+        W (..., k, n), y (..., n) and x* (..., n); beta has shape (), (1,) or (...). Leading axes broadcast. Signals that share
+        W are solved together: W (k, n). For each W of its own there is a loop inside. W (k, n) may be a torch.sparse_csr
+        tensor: then reverse mode alone, and a gradient with the same entries.
 
-    float32 or float64, computed in float64, on the CPU. First derivatives, in reverse and in forward mode. Raises ValueError or
-    TypeError naming the argument, and SolveError where no sign pattern verifies. Warns with KinkWarning where the gradient may not
-    exist. Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
+    float32 or float64, computed in float64, on the CPU. First derivatives, in reverse and in forward mode, under torch.func,
+    torch.compile (fullgraph=True too, unless torch.func is inside) and whatever else transforms functions. Raises ValueError or
+    TypeError naming the argument, and SolveError where no sign pattern verifies. Warns with KinkWarning where the gradient may
+    not exist.
+    Source: Ghosh, McCann, Mitchell and Ravishankar (2022), Theorem 3.2, rewritten with the dual z.
 
     Example::
 
-        layer = AnalysisL1Layer(beta=0.1)
-        W = torch.nn.Parameter(torch.eye(64))
-        x = layer(W, torch.randn(100, 64))
+        W, y = torch.nn.Parameter(torch.eye(64)), torch.randn(100, 64)
+        x = AnalysisL1Layer(beta=0.1)(W, y)
         x.square().sum().backward()  # W.grad
     """
 
@@ -49,13 +51,13 @@ class AnalysisL1Layer(torch.nn.Module):
         super().__init__()
         self.beta = beta
 
-    def forward(self, W: Tensor, y: Tensor) -> Tensor:  # noqa: N803
+    def forward(self, w: Tensor, y: Tensor) -> Tensor:
         """x*(W, y), the leading axes of W, y and beta broadcast, in the wider dtype of W and y."""
-        return solution(W, y, self.beta)
+        return solution(w, y, self.beta)
 
     def extra_repr(self) -> str:
         beta = self.beta
-        return f"beta={float(beta):g}" if not isinstance(beta, Tensor) or beta.numel() == 1 else f"beta={tuple(beta.shape)}"
+        return f"beta={beta.tolist() if isinstance(beta, Tensor) else beta}"
 
 
 def solution(w: Any, y: Any, beta: Any) -> Tensor:
@@ -74,8 +76,8 @@ def solution(w: Any, y: Any, beta: Any) -> Tensor:
     dtype = torch.promote_types(w.dtype, y.dtype)
     w, y, beta = (a if a.dtype is torch.float64 else a.to(torch.float64) for a in (w, y, beta))
     lead = check_shapes(w.shape, y.shape, beta.shape)
-    solve = torch_operators.OPERATORS.solve if torch.compiler.is_compiling() else Solution.apply
-    x = solve(*_arranged(w, y, beta, lead))[0].reshape(*lead, y.shape[-1])
+    solve = OPERATORS.layer if torch.compiler.is_compiling() else solved
+    x = solve(*_arranged(w, y, beta, lead)).reshape(*lead, y.shape[-1])
     return x if dtype is torch.float64 else x.to(dtype)
 
 
@@ -89,7 +91,9 @@ def check_tensor(name: str, a: Any) -> None:
     if a.device.type not in ("cpu", "meta"):
         raise ValueError(f"{name} must be on the CPU, where it is solved, got {a.device}; pass {name}.cpu()")
     if a.layout is not torch.strided and not (name == "W" and a.layout is torch.sparse_csr):
-        raise ValueError(f"{name} must be dense or, for W, sparse_csr, got {a.layout}; convert it with .to_sparse_csr() or .to_dense()")
+        raise ValueError(
+            f"{name} must be dense or, for W, sparse_csr, got {a.layout}; convert it with .to_sparse_csr() or .to_dense()"
+        )
 
 
 def _arranged(w: Tensor, y: Tensor, beta: Tensor, lead: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,6 +107,11 @@ def _arranged(w: Tensor, y: Tensor, beta: Tensor, lead: tuple[int, ...]) -> tupl
         y.expand(*lead, n).reshape(count, 1, n),
         beta.expand(lead).reshape(count),
     )
+
+
+def solved(w: Tensor, y: Tensor, beta: Tensor) -> Tensor:
+    """x* (operators, signals, n)."""
+    return Solution.apply(w, y, beta)[0]
 
 
 class Solution(Function):
@@ -128,7 +137,12 @@ class Solution(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
         pull = Pull.apply if torch.is_grad_enabled() else torch_operators.pull  # recorded only in order to be refused
-        return torch_operators.pull_back(pull, ctx, g)
+        if g is None:
+            return None, None, None
+        w, y, beta, duals, work = ctx.saved_tensors
+        needed = ctx.needs_input_grad
+        slopes = pull(w, y[:, None], beta, duals[:, None], work, g[:, None], *needed)  # the signals are one group
+        return tuple(slope[:, 0] if is_needed else None for slope, is_needed in zip(slopes, needed, strict=True))
 
     @staticmethod
     def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
@@ -169,3 +183,10 @@ class Push(Once):
     @staticmethod
     def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
         return torch_operators.map_push(Push.apply, info, dims, *arguments)
+
+
+# The compiler takes an operator as one step, and follows the Function only where a gradient goes through it.
+LIBRARY.define("layer(Tensor w, Tensor y, Tensor beta) -> Tensor")
+LIBRARY.impl("layer", solved, "Autograd")
+LIBRARY.impl("layer", lambda w, y, beta: torch_operators.solve(w, y, beta)[0], "CPU")
+torch.library.register_fake("dargmin::layer", lambda w, y, beta: y.new_empty(y.shape), lib=LIBRARY)

@@ -1,4 +1,4 @@
-"""The functions of methods/blorc/kernels/layer.h on tensors, and as operators of torch's dispatcher with rules for what it does.
+"""The functions of methods/blorc/kernels/layer.h on tensors, and as operators of torch's dispatcher.
 
 Tensors are float64 and shaped as in methods/layers/axes.py. `duals` hold z and the status of each signal and say all about its
 solution. `work` keeps the factors of one operator; it is empty where they are to be computed again.
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from methods.blorc.kernels import KERNELS
 from methods.layers.axes import GROUP, OPERATOR, SIGNAL, Axis
-from methods.layers.inputs import ONCE
 from methods.layers.open_signals import raise_it, routes
 
+IN_C = "the kernel is C"
 OPERATORS = torch.ops.dargmin
 LIBRARY = torch.library.Library("dargmin", "DEF")
 LIBRARY.define("solve(Tensor w, Tensor y, Tensor beta) -> (Tensor x, Tensor duals, Tensor work)")
@@ -29,6 +29,7 @@ LIBRARY.define(
 LIBRARY.define("push(Tensor w, Tensor y, Tensor beta, Tensor duals, Tensor? dw, Tensor? dy, Tensor? dbeta) -> Tensor")
 
 
+@torch.compiler.disable(reason=IN_C)
 def solve(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(x*, duals, work)."""
     if not _in_memory(w, y, beta):
@@ -40,6 +41,7 @@ def solve(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return x, duals, work
 
 
+@torch.compiler.disable(reason=IN_C)
 def pull(
     w: Tensor, y: Tensor, beta: Tensor, duals: Tensor, work: Tensor, g: Tensor, of_w: bool, of_y: bool, of_beta: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,22 +53,14 @@ def pull(
     return slopes
 
 
-def push(w: Tensor, y: Tensor, beta: Tensor, duals: Tensor, dw: Tensor | None, dy: Tensor | None, dbeta: Tensor | None) -> Tensor:
-    """dx* along a direction, of which None is 0."""
-    if not _in_memory(w, y, beta, duals, *(a for a in (dw, dy, dbeta) if a is not None)):
-        return OPERATORS.push(w, y, beta, duals, dw, dy, dbeta)
-    dx = torch.empty_like(y, memory_format=torch.contiguous_format)
-    _run("push", w, y, beta, duals, dw, dy, dbeta, dx)
+@torch.compiler.disable(reason=IN_C)
+def push(w: Tensor, y: Tensor, beta: Tensor, duals: Tensor, *along: Tensor | None) -> Tensor:
+    """dx* along a direction in W, y and beta, of which None is 0."""
+    if not _in_memory(w, y, beta, duals, *(a for a in along if a is not None)):
+        return OPERATORS.push(w, y, beta, duals, *along)
+    dx = y.new_empty(y.shape)
+    _run("push", w, y, beta, duals, *along, dx)
     return dx
-
-
-def pull_back(pull: Callable[..., tuple[Tensor, ...]], ctx: Any, g: Tensor | None) -> tuple[Tensor | None, ...]:
-    """The backward pass of `solve`: the signals of an operator are one group. None where a slope is not needed."""
-    if g is None:
-        return None, None, None
-    w, y, beta, duals, work = ctx.saved_tensors
-    slopes = pull(w, y[:, None], beta, duals[:, None], work, g[:, None], *ctx.needs_input_grad)
-    return tuple(slope[:, 0] if is_needed else None for slope, is_needed in zip(slopes, ctx.needs_input_grad, strict=True))
 
 
 def _in_memory(*tensors: Tensor) -> bool:
@@ -101,7 +95,10 @@ def _run(name: str, w: Tensor, y: Tensor, beta: Tensor, *arrays: Tensor | None) 
         given.append(a if a is None or (a.is_contiguous() and not a.is_neg()) else a.resolve_neg().contiguous())
     at_w, at_y, at_beta, *at = (ffi.NULL if a is None else pointer(a.data_ptr()) for a in given)
     groups = y.shape[1] if y.ndim == 4 else 1
-    layer, said = ffi.new("layer *", (len(w), groups, y.shape[-2], *w.shape[1:], at_w, at_y, at_beta)), ffi.new("char[]", lib.SAID)
+    layer, said = (
+        ffi.new("layer *", (len(w), groups, y.shape[-2], *w.shape[1:], at_w, at_y, at_beta)),
+        ffi.new("char[]", lib.SAID),
+    )
     if getattr(lib, f"layer_{name}")(layer, routes()[name != "solve"], *at, said):
         raise_it(said)
 
@@ -143,22 +140,7 @@ def map_push(apply: Callable[..., Any], info: Any, dims: Any, *arrays: Tensor | 
     return axis.unfold([apply(*axis.fold(kinds, arrays, dims))])[0], axis.place
 
 
-# The operators: what they are on the CPU, what the compiler is told, under vmap; and how a gradient goes through `solve` in a
-# compiled function, which keeps no factors.
-
-
-def _pull_back(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-    return pull_back(OPERATORS.pull, ctx, g)
-
-
-def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*inputs, *output[1:])
-
-
-def _refuse(ctx: Any, *_: Any) -> None:
-    raise RuntimeError(ONCE)
-
+# The operators: what they are on the CPU, which keeps no factors; what the compiler is told; and under vmap.
 
 for _name, _kernel, _empty, _mapped in (
     ("solve", lambda w, y, beta: (*solve(w, y, beta)[:2], y.new_empty(0)), lambda w, y, beta: _room(w, y), map_solve),
@@ -168,6 +150,3 @@ for _name, _kernel, _empty, _mapped in (
     LIBRARY.impl(_name, _kernel, "CPU")
     torch.library.register_fake(f"dargmin::{_name}", _empty, lib=LIBRARY)
     torch.library.register_vmap(f"dargmin::{_name}", partial(_mapped, getattr(OPERATORS, _name)), lib=LIBRARY)
-torch.library.register_autograd("dargmin::solve", _pull_back, setup_context=_save, lib=LIBRARY)
-for _name in ("pull", "push"):
-    torch.library.register_autograd(f"dargmin::{_name}", _refuse, lib=LIBRARY)

@@ -57,7 +57,8 @@ class SparseSolution(Function):
         h, v = found.adjoint(np.ascontiguousarray(g.resolve_neg().numpy()))
         warn_at_kink(_doubts(found))
         rows = np.repeat(np.arange(w.shape[0]), np.diff(w.indptr))
-        in_values = -sum(z[rows] * s[w.indices] + t[rows] * x[w.indices] for z, s, t, x in zip(found.z, v, h, found.x, strict=True))
+        signals = zip(found.z, v, h, found.x, strict=True)
+        in_values = -sum(z[rows] * s[w.indices] + t[rows] * x[w.indices] for z, s, t, x in signals)
         signs = np.where(np.abs(found.z) >= ctx.number, np.sign(found.z), 0.0)
         in_beta = -np.vdot(signs, (w @ v.T).T)
         return torch.from_numpy(in_values), torch.from_numpy(v), torch.tensor(in_beta, dtype=g.dtype), None

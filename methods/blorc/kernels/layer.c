@@ -23,7 +23,8 @@ typedef struct {
     double *x, *z, *h, *v; /* (count, n), (count, k), .. */
     double *signs;         /* (n) sum s_i w_i of a signal */
     int64_t *status, *solved, *open;
-    int is_kept; /* whether `work` has the factors already */
+    int is_kept;    /* whether `work` has the factors already, */
+    int has_lifted; /* and the caller has lifted what was left open */
 } operation;
 
 long layer_room(long k, long n, long count) { return 1 + count * signal_size(k, n) + shared_size(k, n, count >= SEVERAL); }
@@ -123,7 +124,12 @@ static long lift_operator(operation *o, open_lift open, const double *duals, con
     long k = o->k, n = o->n;
     lift_signals(k, n, o->count, o->several, g, t, o->status, o->shared, o->work, o->h, o->v, o->solved);
     long left = list_open(o, o->solved);
+    o->has_lifted |= left > 0;
     return left ? open(k, n, left, o->open, o->w, o->y, o->beta, duals, g, t, fixed, o->x, o->h, o->v, said) : 0;
+}
+
+static long lifted(const operation *o, open_lift open, char *said) {
+    return o->has_lifted ? open(o->k, o->n, 0, o->open, o->w, o->y, o->beta, 0, 0, 0, 0, o->x, o->h, o->v, said) : 0;
 }
 
 /* -1 or 1 where z is at its bound, else 0 */
@@ -214,6 +220,7 @@ long layer_pull(const layer *l, open_lift open, double *work, const double *dual
                 in_beta[group] = sum_beta(&o, from, from + signals);
         }
     }
+    failed = failed || lifted(&o, open, said);
     end(&o);
     return failed;
 }
@@ -257,6 +264,7 @@ long layer_push(const layer *l, open_lift open, const double *duals, const doubl
         failed = lift_operator(&o, open, given, r, t, !dw, said);
         memcpy(dx + i * o.count * n, o.v, o.count * n * sizeof(double));
     }
+    failed = failed || lifted(&o, open, said);
     free(r);
     end(&o);
     return failed;

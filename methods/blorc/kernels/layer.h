@@ -23,7 +23,8 @@ typedef struct {
 typedef long (*open_solution)(long k, long n, long open, const int64_t *which, const double *w, const double *y, double beta,
                               double *x, double *duals, char *said);
 
-/* Their h and v as `signal.h` has them, with t or where it is null; and x. fixed: whether W is not differentiated. */
+/* Their h and v as `signal.h` has them, with t or where it is null; and x. fixed: whether W is not differentiated. After the last
+   operator that has any it is called once more, with none. */
 typedef long (*open_lift)(long k, long n, long open, const int64_t *which, const double *w, const double *y, double beta,
                           const double *duals, const double *g, const double *t, long fixed, double *x, double *h, double *v,
                           char *said);
