@@ -30,10 +30,11 @@ def analysis_l1(w: Any, y: Any, beta: Any) -> Any:
 
     W (..., k, n), y (..., n) and x* (..., n); beta > 0 has shape (), (1,) or (...). Leading axes broadcast. Signals that share
     W are solved together: W (k, n); for each W of its own there is a loop inside. float32 or float64 (which needs
-    jax_enable_x64, as everywhere in JAX), computed in float64, on the CPU. Native to jit; for vmap, grad, jvp, scan, remat and export (EXPORTED
-    are its custom calls; a process that only loads a program calls methods.layers.jax_function.register first). First
-    derivatives, in reverse and in forward mode. Raises ValueError or TypeError naming the argument; what only the values show
-    is raised by the compiled program as JAX's runtime error. Warns with KinkWarning where the gradient may not exist.
+    jax_enable_x64, as everywhere in JAX), computed in float64, on the CPU. Native to jit; for vmap, grad, jvp, scan, remat and
+    export (EXPORTED are its custom calls; a process that only loads a program calls methods.layers.jax_function.register
+    first). First derivatives, in reverse and in forward mode. Raises ValueError or TypeError naming the argument; what only the
+    values show is raised by the compiled program as JAX's runtime error. Warns with KinkWarning where the gradient may not
+    exist.
 
     Example::
 
