@@ -30,7 +30,7 @@ def check_shapes(w: Sequence[int], y: Sequence[int], beta: Sequence[int]) -> tup
         hint = "; pass W.T" if len(w) == 2 and w[0] == y[-1] else ""
         raise ValueError(f"W must have shape (..., k, n) with k > 0 and n = {y[-1]} as y has, got {tuple(w)}{hint}")
     lead = tuple(y[:-1])
-    if len(w) == 2 and not len(beta):
+    if len(w) == 2 and tuple(beta) in ((), (1,)):
         return lead
     lead = _broadcast("W must have shape (..., k, n), its leading axes to be", lead, w[:-2], w)
     return lead if tuple(beta) == (1,) else _broadcast("beta must have shape (1,) or one to be", lead, beta, beta)

@@ -6,6 +6,7 @@ compiler) goes through the operators of `torch_operators.py`, for which torch fi
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -68,7 +69,7 @@ def solution(w: Any, y: Any, beta: Any) -> Tensor:
         check_tensor("beta", beta)
     else:
         check_beta(beta)
-        beta = torch.full((), beta, dtype=torch.float64)
+        beta = torch.full((1,), beta, dtype=torch.float64)
     if w.layout is not torch.strided:
         from methods.layers.torch_sparse import solution as sparse_solution
 
@@ -100,7 +101,7 @@ def _arranged(w: Tensor, y: Tensor, beta: Tensor, lead: tuple[int, ...]) -> tupl
     """W (operators, k, n), y (operators, signals, n) and beta (operators,)."""
     (k, n), count = w.shape[-2:], math.prod(lead)
     if w.ndim == 2 and beta.numel() == 1:
-        return w[None], y.reshape(1, count, n), beta.reshape(1)
+        return w[None], y.reshape(1, count, n), beta if beta.ndim else beta.reshape(1)
     beta = beta.reshape(()) if beta.numel() == 1 else beta
     return (
         w.expand(*lead, k, n).reshape(count, k, n),
@@ -147,6 +148,10 @@ class Solution(Function):
     @staticmethod
     def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
         return torch_operators.map_solve(Solution.apply, info, dims, *arguments)
+
+
+# torch looks at the signature at every call, which takes as long as the kernel; so it finds it ready.
+Solution.forward.__signature__ = inspect.signature(Solution.forward)  # type: ignore[attr-defined]
 
 
 class Once(Function):

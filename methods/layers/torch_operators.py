@@ -7,7 +7,7 @@ solution. `work` keeps the factors of one operator; it is empty where they are t
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -34,9 +34,9 @@ def solve(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(x*, duals, work)."""
     if not _in_memory(w, y, beta):
         return OPERATORS.solve(w, y, beta)
-    x, duals, work = _room(w, y)
-    if len(w) == 1:
-        work = y.new_empty(KERNELS.lib.layer_room(w.shape[1], w.shape[2], y.shape[1]))
+    (m, k, n), count = w.shape, y.shape[1]
+    work = w.new_empty(KERNELS.lib.layer_room(k, n, count) if m == 1 else 0)
+    x, duals = _room(w, y)
     _run("solve", w, y, beta, work, x, duals)
     return x, duals, work
 
@@ -44,8 +44,8 @@ def solve(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @torch.compiler.disable(reason=IN_C)
 def pull(
     w: Tensor, y: Tensor, beta: Tensor, duals: Tensor, work: Tensor, g: Tensor, of_w: bool, of_y: bool, of_beta: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The slopes in W, y and beta from g = dL/dx*; empty where they are not asked for."""
+) -> tuple[Tensor | None, ...]:
+    """The slopes in W, y and beta from g = dL/dx*; None, or empty, where they are not asked for."""
     if not _in_memory(w, y, beta, duals, g):
         return OPERATORS.pull(w, y, beta, duals, work, g, of_w, of_y, of_beta)
     slopes = _slopes(w, y, of_w, of_y, of_beta)
@@ -73,34 +73,46 @@ def _in_memory(*tensors: Tensor) -> bool:
     return True
 
 
-def _room(w: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Memory for x* and the duals, and no work."""
-    return y.new_empty(y.shape), y.new_empty((*y.shape[:2], w.shape[1] + 1)), y.new_empty(0)
+def _room(w: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Memory for x* and the duals."""
+    return y.new_empty(y.shape), y.new_empty((*y.shape[:2], w.shape[1] + 1))
 
 
-def _slopes(w: Tensor, y: Tensor, of_w: bool, of_y: bool, of_beta: bool) -> tuple[Tensor, Tensor, Tensor]:
-    groups, none = tuple(y.shape[:2]), (0,)
+def _slopes(w: Tensor, y: Tensor, of_w: bool, of_y: bool, of_beta: bool) -> tuple[Tensor | None, ...]:
+    groups = y.shape[:2]
     return (
-        y.new_empty((*groups, *w.shape[1:]) if of_w else none),
-        y.new_empty(tuple(y.shape) if of_y else none),
-        y.new_empty(groups if of_beta else none),
+        y.new_empty((*groups, *w.shape[1:])) if of_w else None,
+        y.new_empty(y.shape) if of_y else None,
+        y.new_empty(groups) if of_beta else None,
     )
+
+
+def _filled(slopes: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor, ...]:
+    """An operator has tensors alone: an empty one for None."""
+    return tuple(like.new_empty(0) if slope is None else slope for slope in slopes)
 
 
 def _run(name: str, w: Tensor, y: Tensor, beta: Tensor, *arrays: Tensor | None) -> None:
     """The function of layer.h; a null pointer for None and for what is empty."""
-    ffi, lib = KERNELS.ffi, KERNELS.lib
-    pointer, given = partial(ffi.cast, ffi.typeof("double *")), []
+    ffi, lib, double, functions = _library()
+    held, at = [], []
     for a in (w, y, beta, *arrays):
-        given.append(a if a is None or (a.is_contiguous() and not a.is_neg()) else a.resolve_neg().contiguous())
-    at_w, at_y, at_beta, *at = (ffi.NULL if a is None else pointer(a.data_ptr()) for a in given)
-    groups = y.shape[1] if y.ndim == 4 else 1
-    layer, said = (
-        ffi.new("layer *", (len(w), groups, y.shape[-2], *w.shape[1:], at_w, at_y, at_beta)),
-        ffi.new("char[]", lib.SAID),
-    )
-    if getattr(lib, f"layer_{name}")(layer, routes()[name != "solve"], *at, said):
+        if a is not None and (a.is_neg() or not a.is_contiguous()):
+            a = a.resolve_neg().contiguous()
+            held.append(a)
+        at.append(ffi.NULL if a is None else ffi.cast(double, a.data_ptr()))
+    (m, k, n), groups = w.shape, y.shape[1] if y.ndim == 4 else 1
+    layer = ffi.new("layer *", (m, groups, y.shape[-2], k, n, *at[:3]))
+    said = ffi.new("char[]", lib.SAID)
+    if functions[name](layer, routes()[name != "solve"], *at[3:], said):
         raise_it(said)
+
+
+@cache
+def _library() -> tuple[Any, Any, Any, dict[str, Any]]:
+    ffi, lib = KERNELS.ffi, KERNELS.lib
+    functions = {name: getattr(lib, f"layer_{name}") for name in ("solve", "pull", "push")}
+    return ffi, lib, ffi.typeof("double *"), functions
 
 
 # Rules for an axis of vmap, with what is to be applied to tensors that do not have it.
@@ -143,8 +155,18 @@ def map_push(apply: Callable[..., Any], info: Any, dims: Any, *arrays: Tensor | 
 # The operators: what they are on the CPU, which keeps no factors; what the compiler is told; and under vmap.
 
 for _name, _kernel, _empty, _mapped in (
-    ("solve", lambda w, y, beta: (*solve(w, y, beta)[:2], y.new_empty(0)), lambda w, y, beta: _room(w, y), map_solve),
-    ("pull", pull, lambda w, y, beta, duals, work, g, *needed: _slopes(w, y, *needed), map_pull),
+    (
+        "solve",
+        lambda w, y, beta: (*solve(w, y, beta)[:2], y.new_empty(0)),
+        lambda w, y, beta: (*_room(w, y), y.new_empty(0)),
+        map_solve,
+    ),
+    (
+        "pull",
+        lambda w, *others: _filled(pull(w, *others), w),
+        lambda w, y, beta, duals, work, g, *needed: _filled(_slopes(w, y, *needed), w),
+        map_pull,
+    ),
     ("push", push, lambda w, y, *_: y.new_empty(y.shape), map_push),
 ):
     LIBRARY.impl(_name, _kernel, "CPU")
