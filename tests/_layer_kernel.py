@@ -57,5 +57,5 @@ class LayerKernel:
             return ffi.NULL if a is None else ffi.cast("double *", ffi.from_buffer("double[]", a))
 
         layer, said = ffi.new("layer *", (*self.size, at(self.w), at(self.y), at(self.beta))), ffi.new("char[]", lib.SAID)
-        if getattr(lib, f"layer_{name}")(layer, routes()[name != "solve"], *map(at, arrays), said):
-            raise_it(said)
+        if failed := getattr(lib, f"layer_{name}")(layer, routes()[name != "solve"], *map(at, arrays), said):
+            raise_it(failed, said)

@@ -108,7 +108,7 @@ class Batch:
 
         def call(index: int) -> None:
             part = solver.parts[index]
-            arrays = self.status[part], self._shared[index], self._work[part], h[part], v[part], solved[part]
+            arrays = self.status[part], self._shared[index], self._work[part], none, h[part], v[part], solved[part]
             KERNELS.call("lift_signals", k, n, len(g[part]), self._several, g[part], none, *arrays)
 
         solver.each(call)

@@ -15,13 +15,14 @@ from typing import Any
 OPERATOR, GROUP, SIGNAL = "operator", "group", "signal"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Axis:
-    """An axis of vmap of that size; `shared`: W and beta do not have it."""
+    """An axis of vmap of that size; `shared`: W and beta do not have it; `other`: the size of the one that it is laid to."""
 
     xp: Any
     size: int
     shared: bool
+    other: int = 0
 
     @classmethod
     def of(cls, xp: Any, size: int, kinds: Sequence[str], dims: Sequence[int | None]) -> Axis:
@@ -39,15 +40,13 @@ class Axis:
         order = [axis for axis in range(a.ndim) if axis != dim]
         order.insert(self.place, dim)
         a, place = self.xp.permute_dims(a, tuple(order)), self.place
+        self.other = a.shape[place + 1]
         return self.xp.reshape(a, (*a.shape[:place], a.shape[place] * a.shape[place + 1], *a.shape[place + 2 :]))
 
     def unfold(self, arrays: Iterable[Any]) -> list[Any]:
         """Results with that axis in its place, `self.place`."""
         place = self.place
-        return [
-            self.xp.reshape(a, (*a.shape[:place], self.size, a.shape[place] // self.size, *a.shape[place + 1 :]))
-            for a in arrays
-        ]
+        return [self.xp.reshape(a, (*a.shape[:place], self.size, self.other, *a.shape[place + 1 :])) for a in arrays]
 
     @property
     def place(self) -> int:

@@ -11,7 +11,10 @@ import numpy as np
 
 from problems.base import Array
 
-ONCE = "the layer of x*(W, y) has first derivatives only: it cannot be differentiated twice"
+ONCE = (
+    "the layer of x*(W, y) has first derivatives only: it cannot be differentiated twice; a derivative along a direction is"
+    " that of torch.func.jvp or jax.jvp"
+)
 
 
 class KinkWarning(UserWarning):
@@ -43,12 +46,18 @@ def _broadcast(what: str, lead: tuple[int, ...], shape: Sequence[int], given: Se
         raise ValueError(f"{what} broadcast with {lead}, got {tuple(given)}") from None
 
 
-def check_beta(beta: Any) -> None:
-    """TypeError where beta is no real number; ValueError where that is not a finite one above 0."""
+def check_beta(beta: Any, dtype: str = "float64") -> None:
+    """TypeError where beta is no real number; ValueError where that is not a finite one above 0 in the dtype."""
     if isinstance(beta, bool) or not isinstance(beta, int | float | np.integer | np.floating):
-        raise TypeError(f"beta must be a number > 0 or an array of them, got {described(beta)}; pass float(beta)")
-    if not 0.0 < beta < math.inf:
-        raise ValueError(f"beta must be a finite number > 0, got {beta:g}")
+        raise TypeError(f"beta must be a number > 0 or an array of them, got {described(beta)}; pass such a number")
+    if not 0.0 < (beta if dtype == "float64" else _rounded(beta, dtype)) < math.inf:
+        where = "" if dtype == "float64" else f" in {dtype}"
+        raise ValueError(f"beta must be a finite number > 0{where}, got {beta:g}")
+
+
+def _rounded(beta: Any, dtype: str) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.asarray(beta).astype(dtype))
 
 
 def check_values(w: Array, y: Array, beta: float) -> None:
@@ -70,3 +79,14 @@ def warn_at_kink(doubts: Iterable[str]) -> None:
     """One KinkWarning for the reasons why a derivative may not exist, if there are any."""
     if reasons := sorted({*doubts} - {""}):
         warnings.warn(f"x* may have no gradient here: {'; '.join(reasons)}", KinkWarning, stacklevel=2)
+
+
+def remedy(a: Any, convert: str, of_numpy: str) -> str:
+    """What to do with something that is no array of the framework."""
+    if hasattr(a, "mask") or hasattr(a, "get_mask"):
+        return "its mask would be lost: fill it first"
+    if hasattr(a, "toarray") or hasattr(a, "todense"):
+        return f"pass it dense, by {'.toarray()' if hasattr(a, 'toarray') else '.todense()'}, as an array of the framework"
+    if isinstance(a, np.ndarray | np.generic):
+        return f"convert it with {of_numpy}"
+    return f"convert it with {convert}" if isinstance(a, list | tuple) else "pass an array of numbers"

@@ -7,6 +7,7 @@ off; they are all that a derivative needs of the solution, whose factors are the
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import math
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from jax.interpreters import ad, batching, mlir
 
 from methods.blorc import kernels
 from methods.layers.axes import GROUP, OPERATOR, SIGNAL, Axis
-from methods.layers.inputs import ONCE, check_beta, check_shapes, described
+from methods.layers.inputs import ONCE, check_beta, check_shapes, described, remedy
 from methods.layers.kernels import KERNELS
 from methods.layers.open_signals import routes
 
@@ -37,9 +38,9 @@ def solution(w: Any, y: Any, beta: Any) -> jax.Array:
     w, y = _array("W", w), _array("y", y)
     if isinstance(beta, jax.Array | np.ndarray):
         beta = _array("beta", beta)
-    else:
-        check_beta(beta)
     dtype = jnp.promote_types(w.dtype, y.dtype)
+    if not isinstance(beta, jax.Array):
+        check_beta(beta, dtype.name)
     beta = jnp.asarray(beta, dtype)
     check_shapes(w.shape, y.shape, beta.shape)
     return _solution(w.astype(dtype), y.astype(dtype), beta)
@@ -47,16 +48,24 @@ def solution(w: Any, y: Any, beta: Any) -> jax.Array:
 
 def _array(name: str, a: Any) -> jax.Array:
     """TypeError or ValueError in one sentence where it is no array that is taken."""
-    if isinstance(a, np.ma.MaskedArray):
-        raise TypeError(f"{name} must be an array, got a masked array, whose mask would be lost; fill it first")
-    if not isinstance(a, jax.Array | np.ndarray | np.generic | list | tuple):
-        raise TypeError(f"{name} must be an array, got {described(a)}; convert it with jnp.asarray")
-    if not isinstance(a, jax.Array) and np.asarray(a).dtype.kind not in "fciub":
-        raise TypeError(f"{name} must be an array of numbers, got {described(a)} of {np.asarray(a).dtype}; convert it first")
-    array = jnp.asarray(a)
+    known = isinstance(a, jax.Array | np.ndarray | np.generic | list | tuple)
+    if not known or isinstance(a, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array, got {described(a)}; {remedy(a, 'jnp.asarray', 'jnp.asarray')}")
+    if not isinstance(a, jax.Array) and not all(np.asarray(leaf).dtype.kind not in "OUS" for leaf in _constants(a)):
+        raise TypeError(f"{name} must be an array of numbers, got {described(a)} with others; convert it first")
+    try:
+        array = jnp.asarray(a)
+    except ValueError:
+        raise ValueError(
+            f"{name} must be an array, got {described(a)} whose parts have other shapes; convert it first"
+        ) from None
     if array.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} must be float32 or float64, got {array.dtype}; convert it first")
     return array
+
+
+def _constants(a: Any) -> list[Any]:
+    return [leaf for leaf in jax.tree.leaves(a) if not isinstance(leaf, jax.core.Tracer)]
 
 
 @jax.jit
@@ -82,6 +91,7 @@ def register() -> None:
     for name in ("solve", "pull", "push"):
         address = int(KERNELS.ffi.cast("uintptr_t", KERNELS.ffi.addressof(KERNELS.lib, f"xla_{name}")))
         jax.ffi.register_ffi_target(f"dargmin_{name}", jax.ffi.pycapsule(ctypes.c_void_p(address)), platform="cpu")
+    atexit.register(KERNELS.lib.xla_end)  # else a call that still runs would wait for an interpreter that is gone
 
 
 def _shape_solve(w: Any, y: Any, beta: Any) -> list[ShapedArray]:

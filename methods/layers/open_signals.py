@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,32 +14,39 @@ from methods.layers.inputs import check_values, warn_at_kink
 from problems.base import Array
 
 _ON_THREAD = threading.local()
+RAISED = 2
 
 
-@cache
+_MADE: dict[str, tuple[Any, Any]] = {}
+
+
 def routes() -> tuple[Any, Any]:
-    """`open_solution` and `open_lift` of methods/blorc/kernels/layer.h, as pointers."""
-    return KERNELS.ffi.callback("open_solution", _guarded(_solve)), KERNELS.ffi.callback("open_lift", _guarded(_lift))
+    """`open_solution` and `open_lift` of methods/blorc/kernels/layer.h, as pointers: for all threads the same, for ever."""
+    return _MADE.get("routes") or _MADE.setdefault("routes", (_pointer("open_solution", _solve), _pointer("open_lift", _lift)))
 
 
-def raise_it(said: Any) -> NoReturn:
+def _pointer(kind: str, function: Callable[..., None]) -> Any:
+    return KERNELS.ffi.callback(kind, _guarded(function))
+
+
+def raise_it(failed: int, said: Any) -> NoReturn:
     """The error of the function that C has called on this thread, or what C itself says."""
-    error, _ON_THREAD.error = getattr(_ON_THREAD, "error", None), None
-    raise error or MemoryError(KERNELS.ffi.string(said).decode())
+    raise _ON_THREAD.__dict__.pop("error") if failed == RAISED else MemoryError(KERNELS.ffi.string(said).decode())
 
 
 def _guarded(function: Callable[..., None]) -> Callable[..., int]:
-    """C cannot pass an error on: it gets 1 and the text."""
+    """C cannot pass an error on: it gets RAISED and the text."""
 
     def call(*arguments: Any) -> int:
         *given, said = arguments
         try:
             function(*given)
         except BaseException as error:
+            _ON_THREAD.__dict__.pop("doubts", None)
             _ON_THREAD.error = error
             text = f"{type(error).__name__}: {error}".encode()[: KERNELS.lib.SAID - 1]
             KERNELS.ffi.memmove(said, text + b"\0", len(text) + 1)
-            return 1
+            return RAISED
         return 0
 
     return call

@@ -1,7 +1,7 @@
 """x*(W, y) in torch: the module, and the autograd.Function around the kernel with which it is differentiated.
 
-Tensors with memory of their own go to the kernel at once. What stands for others (in vmap, in a vectorised Jacobian, for the
-compiler) goes through the operators of `torch_operators.py`, for which torch finds the tensors.
+Below it are the operators of `torch_operators.py`: what stands for other tensors (in vmap, in a vectorised Jacobian, for the
+compiler) is found by torch there.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from methods.layers import torch_operators
-from methods.layers.inputs import ONCE, check_beta, check_shapes, described
-from methods.layers.torch_operators import LIBRARY, OPERATORS
+from methods.layers.inputs import ONCE, check_beta, check_shapes, described, remedy
+from methods.layers.torch_operators import LIBRARY, OPERATORS, map_pull, map_push, map_solve
 
+SOLVE, PULL, PUSH = (getattr(OPERATORS, name).default for name in ("solve", "pull", "push"))
 FLOATS = (torch.float64, torch.float32)
+PLAIN = (Tensor, torch.nn.Parameter)  # whose factors are kept; other classes may have none
 
 
 class AnalysisL1Layer(torch.nn.Module):
@@ -69,11 +70,13 @@ def solution(w: Any, y: Any, beta: Any) -> Tensor:
         check_tensor("beta", beta)
     else:
         check_beta(beta)
-        beta = torch.full((1,), beta, dtype=torch.float64)
+        beta = torch.full((1,), beta, dtype=torch.float64, device=y.device)
     if w.layout is not torch.strided:
         from methods.layers.torch_sparse import solution as sparse_solution
 
         return sparse_solution(w, y, beta)
+    if not w.device == y.device == beta.device:
+        raise ValueError(f"W, y and beta must be on one device, got {w.device}, {y.device} and {beta.device}; move them")
     dtype = torch.promote_types(w.dtype, y.dtype)
     w, y, beta = (a if a.dtype is torch.float64 else a.to(torch.float64) for a in (w, y, beta))
     lead = check_shapes(w.shape, y.shape, beta.shape)
@@ -84,9 +87,10 @@ def solution(w: Any, y: Any, beta: Any) -> Tensor:
 
 def check_tensor(name: str, a: Any) -> None:
     """TypeError or ValueError in one sentence where it is no tensor that the layer takes."""
-    if not isinstance(a, Tensor):
-        remedy = "torch.from_numpy" if type(a).__module__ == "numpy" else "torch.as_tensor"
-        raise TypeError(f"{name} must be a torch tensor, got {described(a)}; convert it with {remedy}")
+    if not isinstance(a, Tensor) or isinstance(a, torch.masked.MaskedTensor):
+        raise TypeError(
+            f"{name} must be a torch tensor, got {described(a)}; {remedy(a, 'torch.as_tensor', 'torch.from_numpy')}"
+        )
     if a.dtype not in FLOATS:
         raise ValueError(f"{name} must be float32 or float64, got {a.dtype}; convert it first")
     if a.device.type not in ("cpu", "meta"):
@@ -120,7 +124,7 @@ class Solution(Function):
 
     @staticmethod
     def forward(w: Tensor, y: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return torch_operators.solve(w, y, beta)
+        return SOLVE(w, y, beta, type(w) in PLAIN)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
@@ -137,7 +141,7 @@ class Solution(Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-        pull = Pull.apply if torch.is_grad_enabled() else torch_operators.pull  # recorded only in order to be refused
+        pull = Pull.apply if torch.is_grad_enabled() else PULL  # recorded only in order to be refused
         if g is None:
             return None, None, None
         w, y, beta, duals, work = ctx.saved_tensors
@@ -147,7 +151,7 @@ class Solution(Function):
 
     @staticmethod
     def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
-        return torch_operators.map_solve(Solution.apply, info, dims, *arguments)
+        return map_solve(Solution.apply, info, dims, *arguments)
 
 
 # torch looks at the signature at every call, which takes as long as the kernel; so it finds it ready.
@@ -173,25 +177,25 @@ class Once(Function):
 class Pull(Once):
     @staticmethod
     def forward(*arguments: Any) -> tuple[Tensor, ...]:
-        return torch_operators.pull(*arguments)
+        return PULL(*arguments)
 
     @staticmethod
     def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
-        return torch_operators.map_pull(Pull.apply, info, dims, *arguments)
+        return map_pull(Pull.apply, info, dims, *arguments)
 
 
 class Push(Once):
     @staticmethod
     def forward(*arguments: Any) -> Tensor:
-        return torch_operators.push(*arguments)
+        return PUSH(*arguments)
 
     @staticmethod
     def vmap(info: Any, dims: Any, *arguments: Any) -> tuple[Any, Any]:
-        return torch_operators.map_push(Push.apply, info, dims, *arguments)
+        return map_push(Push.apply, info, dims, *arguments)
 
 
 # The compiler takes an operator as one step, and follows the Function only where a gradient goes through it.
 LIBRARY.define("layer(Tensor w, Tensor y, Tensor beta) -> Tensor")
 LIBRARY.impl("layer", solved, "Autograd")
-LIBRARY.impl("layer", lambda w, y, beta: torch_operators.solve(w, y, beta)[0], "CPU")
+LIBRARY.impl("layer", lambda w, y, beta: OPERATORS.solve(w, y, beta, False)[0], "CPU")
 torch.library.register_fake("dargmin::layer", lambda w, y, beta: y.new_empty(y.shape), lib=LIBRARY)

@@ -19,7 +19,7 @@ TYPES = {"d": "double[]", "f": "float[]", "b": "int8_t[]", "i": "int32_t[]", "l"
 @dataclass(frozen=True)
 class Kernels:
     """The C of a folder; `contract`: a product and a sum may be one instruction, which sums with compensation forbid;
-    `headers`: the folder of a library's headers that it needs.
+    `headers`: folders of headers of others that it needs.
 
     `ffi` (its declarations), `lib` (its functions and constants) and `numbers` (the type of an array of float64, for
     ffi.from_buffer) are there at first use, which builds the library where that was never done on this machine.
@@ -28,7 +28,7 @@ class Kernels:
 
     folder: Path
     contract: bool
-    headers: Callable[[], str] | None = None
+    headers: Callable[[], tuple[str, ...]] | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Called until ffi and lib are there."""
@@ -51,7 +51,7 @@ class Kernels:
     @property
     def flags(self) -> tuple[str, ...]:
         contract = f"-ffp-contract={'fast' if self.contract else 'off'}"
-        return (contract, f"-I{self.headers()}") if self.headers else (contract,)
+        return (contract, *(f"-I{folder}" for folder in self.headers())) if self.headers else (contract,)
 
     def ready(self) -> Path | None:
         """The library, built where it was not; None where it cannot be kept, so that every process builds its own."""

@@ -27,7 +27,17 @@ static double lift_size(const signal *s, const double *t) {
     double worst = 0.0;
     for (long a = 0; t && a < *s->free_count; a++)
         worst = larger(worst, t[s->free_rows[a]] * s->inverse[s->free_rows[a]] * t[s->free_rows[a]]);
-    return larger(length_of(s->y, s->length), sqrt(worst));
+    double length = length_of(s->y, s->length);
+    return length < INFINITY ? larger(length, sqrt(worst)) : INFINITY;
+}
+
+/* NaN for what is not finite */
+static int lift_nothing(signal *s) {
+    for (long a = 0; a < free_blocks(s) * LANES; a++)
+        s->slope[a] = NAN;
+    for (long j = 0; j < s->length; j++)
+        s->moved[j] = NAN;
+    return 1;
 }
 
 /* For g in s->y: v = g - W_F' h with W_F v = t_F, or 0 where t is null: s->slope <- h on the free rows, s->moved <- v */
@@ -35,6 +45,8 @@ static int lift(signal *s, long status, const double *t) {
     double *lifted = s->slope, norm = lift_size(s, t), left = 0.0;
     memset(lifted, 0, free_blocks(s) * LANES * sizeof(double));
     memcpy(s->moved, s->y, s->length * sizeof(double));
+    if (!(norm < INFINITY))
+        return lift_nothing(s);
     for (int round = 0; round < LIFTED; round++) {
         left = lift_residual(s, s->moved, t);
         if (left <= EXACT * norm)
@@ -98,8 +110,10 @@ double signal_squared(long k, long n, const double *target, double scale, long s
 }
 
 void lift_signals(long k, long n, long count, long several, const double *g, const double *t, const int64_t *status,
-                  double *shared, double *work, double *h, double *v, int64_t *solved) {
+                  double *shared, double *work, double *room, double *h, double *v, int64_t *solved) {
     signal s = views(k, n, count, several, 0.0, shared, work);
+    if (room)
+        view_room(&s, room);
     double *factors = s.f.lower;
     for (long b = 0; b < count; b++) {
         view_signal(&s, work + b * signal_stride(k, n), factors);

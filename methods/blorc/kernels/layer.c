@@ -19,10 +19,12 @@ typedef struct {
     long k, n, count, several;
     const double *w, *y;
     double beta;
-    double *work, *shared; /* the solutions, as `signal.h` has them */
+    double *work, *shared; /* the solutions, as `signal.h` has them, */
+    double *room;          /* and room for the signal at hand */
     double *x, *z, *h, *v; /* (count, n), (count, k), .. */
     double *signs;         /* (n) sum s_i w_i of a signal */
     int64_t *status, *solved, *open;
+    long left;      /* how many signals were left open */
     int is_kept;    /* whether `work` has the factors already, */
     int has_lifted; /* and the caller has lifted what was left open */
 } operation;
@@ -30,7 +32,7 @@ typedef struct {
 long layer_room(long k, long n, long count) { return 1 + count * signal_size(k, n) + shared_size(k, n, count >= SEVERAL); }
 
 /* Where in a register's width an array begins, which the first number of `work` keeps: elsewhere, its views would lie
-   elsewhere. */
+   elsewhere. It is NaN where a signal was left open: its factor is another. */
 static double residue(const double *work) { return (double)((uintptr_t)work % WIDTH); }
 
 static long refused(char *said, const char *why) {
@@ -47,8 +49,7 @@ static void view_operator(operation *o, const layer *l, long i) {
 static long begin(operation *o, const layer *l, double *work, char *said) {
     long k = l->k, n = l->n, count = l->groups * l->signals;
     *o = (operation){.k = k, .n = n, .count = count, .several = count >= SEVERAL};
-    o->is_kept = work && l->operators == 1 && work[0] == residue(work);
-    long numbers = n + 2 * count * (k + n) + 3 * count + (work ? 0 : layer_room(k, n, count));
+    long numbers = n + 2 * count * (k + n) + 3 * count + room_size(k, n) + (work ? 0 : layer_room(k, n, count));
     o->signs = malloc(numbers * sizeof(double));
     if (!o->signs)
         return refused(said, "there is no memory for the solution");
@@ -59,7 +60,8 @@ static long begin(operation *o, const layer *l, double *work, char *said) {
     o->status = (int64_t *)(o->h + count * k);
     o->solved = o->status + count;
     o->open = o->solved + count;
-    o->work = (work ? work : (double *)(o->open + count)) + 1;
+    o->room = (double *)(o->open + count);
+    o->work = (work ? work : o->room + room_size(k, n)) + 1;
     o->shared = o->work + count * signal_size(k, n);
     return 0;
 }
@@ -87,8 +89,8 @@ static long solve_operator(operation *o, open_solution open, double *x, double *
         memcpy(duals + b * (k + 1), o->work + b * stride + dual_place(n), k * sizeof(double));
         duals[b * (k + 1) + k] = (double)o->status[b];
     }
-    long left = list_open(o, o->status);
-    return left ? open(k, n, left, o->open, o->w, o->y, o->beta, x, duals, said) : 0;
+    o->left = list_open(o, o->status);
+    return o->left ? open(k, n, o->left, o->open, o->w, o->y, o->beta, x, duals, said) : 0;
 }
 
 long layer_solve(const layer *l, open_solution open, double *work, double *x, double *duals, char *said) {
@@ -101,10 +103,12 @@ long layer_solve(const layer *l, open_solution open, double *work, double *x, do
         failed = solve_operator(&o, open, x + i * o.count * o.n, duals + i * o.count * (o.k + 1), said);
     }
     if (work)
-        work[0] = residue(work);
+        work[0] = o.left ? NAN : residue(work);
     end(&o);
     return failed;
 }
+
+static int is_kept(const layer *l, const double *work) { return work && l->operators == 1 && work[0] == residue(work); }
 
 /* Take z and the statuses from the duals, and the factors from `work` or anew; x */
 static void restore(operation *o, const double *duals) {
@@ -120,9 +124,10 @@ static void restore(operation *o, const double *duals) {
 }
 
 /* h and v of all signals */
-static long lift_operator(operation *o, open_lift open, const double *duals, const double *g, const double *t, long fixed, char *said) {
+static long lift_operator(operation *o, open_lift open, const double *duals, const double *g, const double *t, long fixed,
+                          char *said) {
     long k = o->k, n = o->n;
-    lift_signals(k, n, o->count, o->several, g, t, o->status, o->shared, o->work, o->h, o->v, o->solved);
+    lift_signals(k, n, o->count, o->several, g, t, o->status, o->shared, o->work, o->room, o->h, o->v, o->solved);
     long left = list_open(o, o->solved);
     o->has_lifted |= left > 0;
     return left ? open(k, n, left, o->open, o->w, o->y, o->beta, duals, g, t, fixed, o->x, o->h, o->v, said) : 0;
@@ -198,10 +203,12 @@ static double sum_beta(const operation *o, long from, long to) {
     return sum;
 }
 
-long layer_pull(const layer *l, open_lift open, double *work, const double *duals, const double *g, double *in_w, double *in_y,
-                double *in_beta, char *said) {
+long layer_pull(const layer *l, open_lift open, const double *work, const double *duals, const double *g, double *in_w,
+                double *in_y, double *in_beta, char *said) {
     operation o;
-    long failed = begin(&o, l, work, said), k = l->k, n = l->n, signals = l->signals;
+    double *kept = is_kept(l, work) ? (double *)work : 0; /* read alone */
+    long failed = begin(&o, l, kept, said), k = l->k, n = l->n, signals = l->signals;
+    o.is_kept = kept != 0;
     if (failed)
         return failed;
     for (long i = 0; i < l->operators; i++) {
@@ -220,7 +227,8 @@ long layer_pull(const layer *l, open_lift open, double *work, const double *dual
                 in_beta[group] = sum_beta(&o, from, from + signals);
         }
     }
-    failed = failed || lifted(&o, open, said);
+    if (!failed)
+        failed = lifted(&o, open, said);
     end(&o);
     return failed;
 }
@@ -258,13 +266,14 @@ long layer_push(const layer *l, open_lift open, const double *duals, const doubl
         restore(&o, given);
         for (long b = 0; b < o.count; b++) {
             long group = i * l->groups + b / l->signals;
-            direct(&o, b, dw ? dw + group * k * n : 0, dy ? dy + (i * o.count + b) * n : 0, dbeta ? dbeta + group : 0, r + b * n,
-                   t + b * k);
+            const double *in_w = dw ? dw + group * k * n : 0, *in_y = dy ? dy + (i * o.count + b) * n : 0;
+            direct(&o, b, in_w, in_y, dbeta ? dbeta + group : 0, r + b * n, t + b * k);
         }
         failed = lift_operator(&o, open, given, r, t, !dw, said);
         memcpy(dx + i * o.count * n, o.v, o.count * n * sizeof(double));
     }
-    failed = failed || lifted(&o, open, said);
+    if (!failed)
+        failed = lifted(&o, open, said);
     free(r);
     end(&o);
     return failed;

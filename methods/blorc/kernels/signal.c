@@ -28,6 +28,8 @@ long shared_size(long k, long n, long several) {
     return alone + (several ? LANES + 2 * rows * padded(k) : 0);
 }
 
+long room_size(long k, long n) { return 2 * padded(n) + 4 * (padded(k) + LANES); }
+
 long signal_stride(long k, long n) { return padded(n) + 3 * padded(k) + 4 + 3 * blocks_of(k); }
 
 long signal_size(long k, long n) { return LANES + signal_stride(k, n) + lower_size(blocks_of(k)); }

@@ -3,8 +3,8 @@
 
    W is (k, n), row after row; k and n are at least 1. All arrays are float64 (status and solved: int64) and without gaps.
    The caller brings the work arrays, and they hold all there is to a solution, W included: shared, `shared_size(k, n,
-   several)` numbers, W and what is needed on the way; work, `signal_size(k, n)` numbers a signal. In the first `signal_stride(k,
-   n)` of these, signal after signal, x* is in the first n, z in the k from `dual_place(n)` on, and just before z stands how
+   several)` numbers, W and what is needed on the way; work, `signal_size(k, n)` numbers a signal. In the first
+   `signal_stride(k, n)` of these, signal after signal, x* is in the first n, z in the k from `dual_place(n)` on, and just before z stands how
    many Newton steps and sweeps were taken; factors follow. Where there is one signal, `work` has room for both. */
 
 #ifndef SIGNAL_H
@@ -21,6 +21,8 @@ enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
 long shared_size(long k, long n, long several);
 
 long signal_size(long k, long n);
+
+long room_size(long k, long n);
 
 long signal_stride(long k, long n);
 
@@ -41,12 +43,13 @@ double signal_squared(long k, long n, const double *target, double scale, long s
 
 /* The first and the second for `count` signals that share W: y, g, v (count, n), near, h, t (count, k), status and solved
    (count). several: whether W W' is to be used, which pays from a few signals on, and which decides on the last bits. t, where
-   it is no null pointer: v = g - W_0' h has W_0 v = t on the zero rows, in place of 0. */
+   it is no null pointer: v = g - W_0' h has W_0 v = t on the zero rows, in place of 0. room, `room_size(k, n)` numbers: with it
+   `lift_signals` writes neither to `shared` nor to `work`, and may run on several threads at once; else null. */
 void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
                    double *shared, double *work, int64_t *status);
 
 void lift_signals(long k, long n, long count, long several, const double *g, const double *t, const int64_t *status,
-                  double *shared, double *work, double *h, double *v, int64_t *solved);
+                  double *shared, double *work, double *room, double *h, double *v, int64_t *solved);
 
 /* The work arrays as `solve_signals` left them, from z (count, k) and the statuses alone: one factorisation a signal. A status
    becomes FAILED where the zero rows are dependent; x* is there all the same. */

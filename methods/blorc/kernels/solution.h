@@ -60,21 +60,28 @@ static inline double *taken(double **work, long count) {
 
 static inline double *aligned(double *work) { return (double *)(((uintptr_t)work + WIDTH - 1) / WIDTH * WIDTH); }
 
+/* Room for the signal at hand; what follows it */
+static inline double *view_room(signal *s, double *room) {
+    long rows = padded(s->k) + LANES;
+    s->y = taken(&room, s->length);
+    s->moved = taken(&room, s->length);
+    s->slope = taken(&room, rows);
+    s->step = taken(&room, rows);
+    s->scattered = taken(&room, rows);
+    s->through = taken(&room, rows);
+    return room;
+}
+
 static inline void view_shared(signal *s, int several, double *work) {
     long rows = padded(s->k) + LANES;
     work = aligned(work);
     s->w = taken(&work, rows * s->length);
     s->pull = taken(&work, rows * LANES);
-    s->y = taken(&work, s->length);
-    s->moved = taken(&work, s->length);
     s->size = taken(&work, rows);
     s->square = taken(&work, rows);
     s->inverse = taken(&work, rows);
-    s->slope = taken(&work, rows);
-    s->step = taken(&work, rows);
-    s->scattered = taken(&work, rows);
-    s->through = taken(&work, rows);
     s->diagonal = taken(&work, rows);
+    work = view_room(s, work);
     s->state = (int64_t *)taken(&work, rows);
     s->written = (span *)taken(&work, 2 * rows);
     s->covered = (span *)taken(&work, 2 * (s->blocks + 1));
@@ -104,7 +111,9 @@ static inline void view_signal(signal *s, double *work, double *lower) {
 }
 
 /* Where the factors of `count` signals begin, behind what else stays of them */
-static inline double *factors_of(long k, long n, long count, double *work) { return aligned(work + count * signal_stride(k, n)); }
+static inline double *factors_of(long k, long n, long count, double *work) {
+    return aligned(work + count * signal_stride(k, n));
+}
 
 /* The first of `count` signals. `several`: whether W W' is used, which pays for several */
 static inline signal views(long k, long n, long count, int several, double beta, double *shared, double *work) {

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from methods.blorc import kernels
 from problems.kernels import Kernels
 
 
-def _headers() -> str:
+def _headers() -> tuple[str, ...]:
     import jax
 
-    return jax.ffi.include_dir()
+    return jax.ffi.include_dir(), str(kernels.KERNELS.folder)
 
 
 KERNELS = Kernels(Path(__file__).parent, contract=False, headers=_headers)

@@ -1,23 +1,55 @@
 #include "xla.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "../../blorc/kernels/layer.h"
+#include "layer.h"
 #include "xla/ffi/api/c_api.h"
 
-enum { ARRAYS = 16 }; /* of one call, at most */
-
-typedef long solve_function(const layer *, open_solution, double *, double *, double *, char *);
-typedef long pull_function(const layer *, open_lift, double *, const double *, const double *, double *, double *, double *, char *);
-typedef long push_function(const layer *, open_lift, const double *, const double *, const double *, const double *, double *, char *);
+enum { ARRAYS = 16, LATE = 1, MOMENT = 1000 }; /* arrays of one call, at most; an error; microseconds */
 
 static struct {
-    solve_function *solve;
-    pull_function *pull;
-    push_function *push;
+    typeof(layer_solve) *solve;
+    typeof(layer_pull) *pull;
+    typeof(layer_push) *push;
     open_solution open_solution;
     open_lift open_lift;
+    long running; /* calls of the last two, on threads of XLA; */
+    int is_over;  /* there are to be no more */
 } core;
+
+static int enter(char *said) {
+    static const char over[] = "the interpreter ends";
+    __atomic_add_fetch(&core.running, 1, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&core.is_over, __ATOMIC_SEQ_CST))
+        return 1;
+    for (unsigned i = 0; i < sizeof over; i++)
+        said[i] = over[i];
+    return 0;
+}
+
+static void leave(void) { __atomic_sub_fetch(&core.running, 1, __ATOMIC_SEQ_CST); }
+
+static long solve_open(long k, long n, long open, const int64_t *which, const double *w, const double *y, double beta,
+                       double *x, double *duals, char *said) {
+    long failed = enter(said) ? core.open_solution(k, n, open, which, w, y, beta, x, duals, said) : LATE;
+    leave();
+    return failed;
+}
+
+static long lift_open(long k, long n, long open, const int64_t *which, const double *w, const double *y, double beta,
+                      const double *duals, const double *g, const double *t, long fixed, double *x, double *h, double *v,
+                      char *said) {
+    long failed = enter(said) ? core.open_lift(k, n, open, which, w, y, beta, duals, g, t, fixed, x, h, v, said) : LATE;
+    leave();
+    return failed;
+}
+
+void xla_end(void) {
+    __atomic_store_n(&core.is_over, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&core.running, __ATOMIC_SEQ_CST))
+        usleep(MOMENT);
+}
 
 /* A call: what it is on, and float64 arrays beside float32 ones. */
 typedef struct {
@@ -30,9 +62,9 @@ typedef struct {
 } call;
 
 void xla_connect(void *solve, void *pull, void *push, void *open_solution_, void *open_lift_) {
-    core.solve = (solve_function *)solve;
-    core.pull = (pull_function *)pull;
-    core.push = (push_function *)push;
+    core.solve = (typeof(layer_solve) *)solve;
+    core.pull = (typeof(layer_pull) *)pull;
+    core.push = (typeof(layer_push) *)push;
     core.open_solution = (open_solution)open_solution_;
     core.open_lift = (open_lift)open_lift_;
 }
@@ -115,7 +147,7 @@ void *xla_solve(void *frame) {
     char said[SAID] = "";
     long first = c.count;
     double *x = result(&c, 0), *duals = result(&c, 1);
-    return ended(&c, first, c.is_short || core.solve(&c.at, core.open_solution, 0, x, duals, said), said);
+    return ended(&c, first, c.is_short || core.solve(&c.at, solve_open, 0, x, duals, said), said);
 }
 
 void *xla_pull(void *frame) {
@@ -128,7 +160,7 @@ void *xla_pull(void *frame) {
     long first = c.count, next = 0;
     for (int i = 0; i < 3; i++)
         slopes[i] = given(&c) >> i & 1 ? result(&c, next++) : 0;
-    long failed = c.is_short || core.pull(&c.at, core.open_lift, 0, duals, g, slopes[0], slopes[1], slopes[2], said);
+    long failed = c.is_short || core.pull(&c.at, lift_open, 0, duals, g, slopes[0], slopes[1], slopes[2], said);
     return ended(&c, first, failed, said);
 }
 
@@ -143,6 +175,6 @@ void *xla_push(void *frame) {
         along[i] = given(&c) >> i & 1 ? argument(&c, next++) : 0;
     long first = c.count;
     double *dx = result(&c, 0);
-    long failed = c.is_short || core.push(&c.at, core.open_lift, duals, along[0], along[1], along[2], dx, said);
+    long failed = c.is_short || core.push(&c.at, lift_open, duals, along[0], along[1], along[2], dx, said);
     return ended(&c, first, failed, said);
 }

@@ -9,6 +9,9 @@
 /* The functions of layer.h and those of the caller for what they leave open; once, before the first call. */
 void xla_connect(void *solve, void *pull, void *push, void *open_solution, void *open_lift);
 
+/* At the end of the process: no function of the caller is called any more. Returns when none is running. */
+void xla_end(void);
+
 void *xla_solve(void *frame);
 
 void *xla_pull(void *frame);
