@@ -32,9 +32,9 @@ def analysis_l1(w: Any, y: Any, beta: Any) -> Any:
     W are solved together: W (k, n); for each W of its own there is a loop inside. float32 or float64 (which needs
     jax_enable_x64, as everywhere in JAX), computed in float64, on the CPU. Native to jit; for vmap, grad, jvp, scan, remat and
     export (EXPORTED are its custom calls; a process that only loads a program calls methods.layers.jax_function.register
-    first). First derivatives, in reverse and in forward mode. Raises ValueError or TypeError naming the argument; what only the
-    values show is raised by the compiled program as JAX's runtime error. Warns with KinkWarning where the gradient may not
-    exist.
+    first). Signals that are to be shared among devices go through jax.shard_map. First derivatives, in reverse and in forward
+    mode. Raises ValueError or TypeError naming the argument; what only the values show is raised by the compiled program as
+    JAX's runtime error. Warns with KinkWarning where the gradient may not exist.
 
     Example::
 

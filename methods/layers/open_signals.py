@@ -44,7 +44,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., int]:
         except BaseException as error:
             _ON_THREAD.__dict__.pop("doubts", None)
             _ON_THREAD.error = error
-            text = f"{type(error).__name__}: {error}".encode()[: KERNELS.lib.SAID - 1]
+            text = f"{type(error).__name__}: {error}".encode("ascii", "replace")[: KERNELS.lib.SAID - 1]
             KERNELS.ffi.memmove(said, text + b"\0", len(text) + 1)
             return RAISED
         return 0
