@@ -27,7 +27,7 @@ def test_a_fault_without_a_place_is_named(capsys: pytest.CaptureFixture[str]) ->
 
 def test_what_pytest_says_is_read() -> None:
     assert first_failure("..\n2 passed in 0.1s\n", 0) == ""
-    assert first_failure("F\nFAILED tests/test_a.py::test_b - assert 1 == 2\n", 1) == "test_a.py::test_b - assert 1 == 2"
+    assert first_failure("F\nFAILED tests/test_a.py::test_b - assert 1 == 2\n", 1) == "tests/test_a.py::test_b - assert 1 == 2"
     assert first_failure("", -11) == "the tests end by signal 11"
     with pytest.raises(RuntimeError, match="exit code 4"):
         first_failure("usage", 4)
