@@ -5,8 +5,9 @@
     python tests/mutations.py --tests 'test_p*'     # some test files, names with or without *
     python tests/mutations.py --verify              # only whether every fault still has its place, in a second
 
-A copy has what git tracks and what is new, shares .venv, and begins with an empty cache of proofs; the libraries of kernels,
-whose names hash their sources, are kept for all copies. A fault is found when a test fails on it twice, or does not end.
+A copy has what git tracks and what is new, shares .venv, and begins with no proofs and no programs of torch's compiler; the
+libraries of kernels, whose names hash their sources, are kept for all copies. A fault is found when a test
+fails on it twice, or does not end.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def pytest(target: Path, arguments: Sequence[str], kernels: Path, workers: int) 
     cache.mkdir(exist_ok=True)
     if not (cache / "kernels").exists():
         (cache / "kernels").symlink_to(kernels)
-    environment = {**os.environ, "PYTHONPATH": str(target), "DARGMIN_CACHE": str(cache)}
+    caches = {"DARGMIN_CACHE": str(cache), "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor")}
+    environment = {**os.environ, "PYTHONPATH": str(target), **caches}
     process = subprocess.Popen(
         command,
         cwd=target,
