@@ -130,6 +130,7 @@ def test_the_flat_spectrum_is_what_it_says() -> None:
     assert np.linalg.svd(spectrum(8).a2, compute_uv=False) ** 2 == pytest.approx(np.arange(1, 9.0) ** -3)
 
 
+@pytest.mark.long
 def test_patterns_settle_and_errors_fall_after_it() -> None:
     claim = identification.measure(True)
     assert_drawn(claim)
@@ -137,12 +138,14 @@ def test_patterns_settle_and_errors_fall_after_it() -> None:
     assert all(0 < value < 1 for value in slopes(claim, "unrolled").values())
 
 
+@pytest.mark.long
 def test_bregman_steps_fall_more_slowly_than_projected_ones() -> None:
     claim = bregman.measure(True)
     assert_drawn(claim)
     assert all(value < 0 for value in slopes(claim, "x, Bregman").values())
 
 
+@pytest.mark.long
 def test_unrolling_takes_memory_for_every_iteration_and_implicit_differentiation_for_none() -> None:
     claim = memory.measure(True)
     unrolled, series = slopes(claim, "unrolled"), slopes(claim, "at the optimum, K terms")

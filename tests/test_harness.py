@@ -252,7 +252,7 @@ def _wait_for_a_block(out: Path) -> None:
     raise AssertionError("no block was finished")
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
 def test_an_ended_run_is_usable_and_resumes(tmp_path: Path, how: signal.Signals) -> None:
     out = tmp_path / "run"
     process = _start(out)
