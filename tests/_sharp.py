@@ -91,6 +91,15 @@ def in_jax(method: GradientMethod) -> bool:
     return any(name.split(".")[0] in ("jax", "jaxopt", "optimistix", "qpax") for name in method.requires)
 
 
+# Those that take a second an instance without JAX: thousands of steps, each of several operations, or a derivative beside each.
+LOOPS = ("weak", "unrolled-forward", "bregman-fixed-point", "unrolled-ladmm", "unrolled-pdhg", "unrolled-bpg", "unrolled-bpd")
+
+
+def slow(method: GradientMethod) -> bool:
+    """Whether `make test` has the method on a few instances alone."""
+    return in_jax(method) or method.name.startswith(LOOPS)
+
+
 def case(*values: object, long: bool) -> object:
     """One line of a parametrisation, left to `make test-all` where it is long."""
     return pytest.param(*values, marks=pytest.mark.long) if long else values

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 from _exact import EXISTS, relative
-from _sharp import OURS, STRATEGIES, case, in_jax, label, sharp
+from _sharp import OURS, STRATEGIES, case, in_jax, label, sharp, slow
 
 from methods import CORE, METHODS, PEERS, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
@@ -59,14 +59,14 @@ def shapes(method: GradientMethod) -> tuple[str, ...]:
     return SLOW_OPERATORS if isinstance(method, EntrywiseDifferences) else OPERATORS
 
 
-def compiled(method: GradientMethod) -> bool:
-    """Outside the core, methods in JAX are compiled here for one instance alone, the batch; tests/test_pairs.py has others."""
-    return in_jax(method) and method.name not in CORE_NAMES
+def rarely(method: GradientMethod) -> bool:
+    """Outside the core, slow methods are here for one instance alone, the batch; tests/test_pairs.py has others."""
+    return slow(method) and method.name not in CORE_NAMES
 
 
-SHAPES = [case(method, operator, long=compiled(method)) for method in HERE for operator in shapes(method)]
+SHAPES = [case(method, operator, long=rarely(method)) for method in HERE for operator in shapes(method)]
 WEIGHTS = [
-    case(method, theta, batch, long=compiled(method) or (theta, batch) not in ((THETAS[1], 3), (THETAS[2], None)))
+    case(method, theta, batch, long=rarely(method) or (theta, batch) not in ((THETAS[1], 3), (THETAS[2], None)))
     for method in HERE
     for theta in THETAS[1:]
     for batch in (None, 3)
@@ -125,8 +125,15 @@ def test_the_reference_of_a_batch_is_the_mean_of_those_of_its_signals() -> None:
     assert relative(singles[0].grad, singles[1].grad) > 0.1
 
 
-@pytest.mark.parametrize("signal", ["dct-sparse", pytest.param("image-patches", marks=pytest.mark.long)])
-@pytest.mark.parametrize("method", [m for m in HERE if not in_jax(m)], ids=lambda m: m.name)
+WITHOUT_JAX = [method for method in HERE if not in_jax(method)]
+SIGNALS = ("dct-sparse", "image-patches")
+
+
+@pytest.mark.parametrize(
+    ("method", "signal"),
+    [case(m, signal, long=rarely(m) or signal == SIGNALS[1]) for m in WITHOUT_JAX for signal in SIGNALS],
+    ids=label,
+)
 def test_other_signals(method: GradientMethod, signal: str) -> None:
     check(method, drawn("dct", signal=signal))
 
@@ -153,7 +160,7 @@ def test_a_prepared_call_is_pure(method: GradientMethod) -> None:
     assert not np.shares_memory(np.asarray(first.solution), problem.y)
 
 
-@pytest.mark.parametrize("method", [m for m in HERE if not in_jax(m)], ids=lambda m: m.name)
+@pytest.mark.parametrize(("method",), [case(m, long=rarely(m)) for m in WITHOUT_JAX], ids=label)
 def test_the_gradient_is_taken_at_the_theta_given(method: GradientMethod) -> None:
     problem = drawn("random")
     moved = AnalysisL1(1.1 * problem.theta, problem.y, problem.target, problem.beta)

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from _exact import EXISTS, relative
-from _sharp import PEER_ERRORS, STRATEGIES, TIGHT, Sharp, case, in_jax, label, sharp
+from _sharp import PEER_ERRORS, STRATEGIES, TIGHT, Sharp, case, label, sharp, slow
 
 from methods import GradientMethod
 from problems import PROBLEMS, Ensemble, Problem
@@ -74,21 +74,21 @@ def limit(problem: Ensemble, method: GradientMethod) -> Sharp:
 
 
 def pairs() -> list[object]:
-    """Every pair; at once those of a first theta without JAX, and of JAX two a method on the problems that had the fewest."""
+    """Every pair; at once those of a first theta, of slow methods two each on the problems that had the fewest."""
     everything = [
         (problem, theta, method) for problem in OTHERS for theta in problem.thetas for method in (*STRATEGIES, *TIGHT)
     ]
     able = [pair for pair in everything if pair[2].unsupported(drawn(*pair[:2])) is None]
     had = dict.fromkeys(OTHERS, 0)
     few: set[tuple[Ensemble, GradientMethod]] = set()
-    for method in filter(in_jax, (*STRATEGIES, *TIGHT)):
+    for method in filter(slow, (*STRATEGIES, *TIGHT)):
         possible = {problem for problem, _, other in able if other == method}
         for problem in sorted(possible, key=lambda problem: (had[problem], problem.name))[:2]:
             had[problem] += 1
             few.add((problem, method))
 
     def long(problem: Ensemble, theta: str, method: GradientMethod) -> bool:
-        return theta != problem.thetas[0] or (in_jax(method) and (problem, method) not in few)
+        return theta != problem.thetas[0] or (slow(method) and (problem, method) not in few)
 
     return [case(*pair, long=long(*pair)) for pair in able]
 

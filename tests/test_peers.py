@@ -40,7 +40,7 @@ MANY_ROWS = AnalysisL1.draw(n=8, operator="random-2n", seed=2, theta="row-weight
 @pytest.mark.parametrize(
     ("method", "problem"),
     [(m, problem) for m in TIGHT for problem in (FEW_ROWS, MANY_ROWS) if m.unsupported(problem) is None],
-    ids=lambda part: getattr(part, "name", f"k = {len(part.theta)}"),
+    ids=lambda part: part.name if isinstance(part, GradientMethod) else f"k = {part.theta.shape[0]}",
 )
 def test_tight_settings_reach_the_reference(method: GradientMethod, problem: AnalysisL1) -> None:
     error, converged = answer(method, problem)
