@@ -24,7 +24,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "DARGMIN_CACHE" not in os.environ:
     os.environ["DARGMIN_CACHE"] = tempfile.mkdtemp(prefix="dargmin-tests-")
     atexit.register(shutil.rmtree, os.environ["DARGMIN_CACHE"], ignore_errors=True)
-    # What torch compiles stays in the user's cache otherwise, where operators of ours may lie as another checkout declares them.
+    # In the user's cache there may be what torch compiled for operators of ours as another checkout declares them.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{os.environ['DARGMIN_CACHE']}/torchinductor"
 
 import pytest  # noqa: E402
