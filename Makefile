@@ -6,14 +6,24 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/installed
 TESTS := .venv/installed-test
+PYTEST := $(BIN)/python -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadfile
 
-.PHONY: bench test lint install pytest-benchmark clean
+.PHONY: bench test test-long test-all coverage lint install pytest-benchmark clean
 
 bench: install  ## the default comparison, to a finished report
 	$(BIN)/dargmin run --preset default
 
-test: install lint  ## all tests
-	$(BIN)/python -m pytest tests --ignore=tests/benchmarks -n 2 --dist loadfile
+test: install lint  ## every method, problem and command
+	$(PYTEST) -m "not long"
+
+test-long: install $(TESTS)  ## the rest: the whole grid of pairs, long property tests; ends at the first failure
+	$(PYTEST) -m long --exitfirst
+
+test-all: install lint  ## all tests
+	$(PYTEST)
+
+coverage: install $(TESTS)  ## the branches that `make test` takes, subprocesses included
+	$(PYTEST) -m "not long" --cov --cov-report=term:skip-covered
 
 lint: install $(TESTS)
 	$(BIN)/ruff check .

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from methods import METHODS, PEERS, GradientMethod
 
 
@@ -82,3 +84,26 @@ PEER_ERRORS = {
     "cvxpylayers-torch-moreau": 1e-5,  # tol 1e-12 on the gap is 1e-6 on x
     "cvxpylayers-torch-blorc": 1e-12,  # rounding
 }
+
+
+def in_jax(method: GradientMethod) -> bool:
+    """Whether JAX compiles it, which takes a second a shape."""
+    return any(name.split(".")[0] in ("jax", "jaxopt", "optimistix", "qpax") for name in method.requires)
+
+
+# Those that take a second an instance without JAX: thousands of steps, each of several operations, or a derivative beside each.
+LOOPS = ("weak", "unrolled-forward", "bregman-fixed-point", "unrolled-ladmm", "unrolled-pdhg", "unrolled-bpg", "unrolled-bpd")
+
+
+def slow(method: GradientMethod) -> bool:
+    """Whether `make test` has the method on a few instances alone."""
+    return in_jax(method) or method.name.startswith(LOOPS)
+
+
+def case(*values: object, long: bool) -> object:
+    """One line of a parametrisation, left to `make test-all` where it is long."""
+    return pytest.param(*values, marks=pytest.mark.long) if long else values
+
+
+def label(part: object) -> str:
+    return str(getattr(part, "name", part))

@@ -116,7 +116,7 @@ def drawn(operator: str, theta: str, batch: int | None) -> AnalysisL1:
     ("operator", "theta", "batch"),
     [("scaled-identity", "dense", 2), ("tv", "weight", None), ("random-2n", "row-weights", 2), ("filters", "dense", 2)],
 )
-@each_exact
+@pytest.mark.parametrize("kind", [kind for kind in EXACT if kind.name != "fista-sc"], ids=lambda kind: kind.name)
 def test_algorithms_converge_to_x_star_and_stay_there(
     kind: type[Algorithm], operator: str, theta: str, batch: int | None
 ) -> None:
@@ -124,7 +124,9 @@ def test_algorithms_converge_to_x_star_and_stay_there(
     x = problem.solve(problem.theta)
     # Linear rate: rounding by then; mirror steps are slow where an entry of the dual is strictly inside, but near its bound.
     atol = 1e-3 if kind.name in BREGMAN and operator == "random-2n" else 1e-8
-    for one in filter(kind.accepts, problem.forms()):
+    accepted = [one for one in problem.forms() if kind.accepts(one)]
+    assert accepted
+    for one in accepted:
         for found in run(kind(one), problem.theta, 15000 if kind.name == "admm-stiff" else 1500):
             np.testing.assert_allclose(found, x, atol=atol)
 

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Barrier
 
@@ -275,7 +274,7 @@ def test_a_cell_that_cannot_be_compiled_is_an_error_with_its_reason(cache: Path,
     assert frame["reason"].str.contains("BuildError: CC='/no/cc' does not build the exact solvers.*pip install ziglang").all()
 
 
-@pytest.mark.skipif(not find_spec("ziglang"), reason="ziglang, in the test extra, is not installed")
+@pytest.mark.long
 def test_zig_builds_what_gives_the_same_numbers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     a, c, b, y = rng.standard_normal((4, 30))

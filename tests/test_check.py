@@ -6,12 +6,14 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import _checked
 import _runs
 import pytest
+from _command import dargmin, within
 
 from harness import check as checks
 from harness.check import Checker, line, settled
@@ -134,6 +136,7 @@ def test_regular_instances_raise_no_doubt() -> None:
 SCRIPTS = {fault.reference: fault for fault in KNOWN_FAULTS}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("reference", SCRIPTS)
 def test_the_script_of_a_known_fault_shows_it(reference: str, tmp_path: Path) -> None:
     script = SCRIPTS[reference].script
@@ -175,11 +178,6 @@ def test_known_faults_name_checks_and_instances_that_exist() -> None:
 # The command
 
 
-def dargmin(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness.cli", "check", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-
-
 def test_a_crash_and_a_timeout_cost_one_check() -> None:
     source = str(HERE / "_methods.py") + ":ALL"
     named = {method.name: method for method in checks.chosen(source)}
@@ -193,10 +191,10 @@ def test_a_crash_and_a_timeout_cost_one_check() -> None:
 
 
 def test_the_command_passes_an_exact_method_and_fails_a_wrong_one() -> None:
-    good = dargmin("blorc")
+    good = dargmin("check", "blorc")
     assert good.returncode == 0, good.stdout + good.stderr
     assert "checks passed" in good.stdout
-    bad = dargmin(f"{HERE / '_checked.py'}:Scaled")
+    bad = within("check", f"{HERE / '_checked.py'}:Scaled")
     assert bad.returncode == 1
     assert "FAIL  gradient     tv" in bad.stdout
     assert "1.0e-03" in bad.stdout
@@ -204,7 +202,7 @@ def test_the_command_passes_an_exact_method_and_fails_a_wrong_one() -> None:
 
 
 def test_known_faults_leave_the_command_green() -> None:
-    done = dargmin("cvxpylayers-torch(tolerance=1e-10, adjoint=dense)")
+    done = dargmin("check", "cvxpylayers-torch(tolerance=1e-10, adjoint=dense)")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "known homogeneity" in done.stdout
 
@@ -223,7 +221,7 @@ WRONG = {
 
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_wrong_input_is_one_line(arguments: tuple[str, ...]) -> None:
-    done = dargmin(*arguments)
+    done = within("check", *arguments)
     assert done.returncode == 2
     assert WRONG[arguments] in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -233,12 +231,22 @@ def test_wrong_input_is_one_line(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[str, object]:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(checks, "COLUMNS", (Blorc(), ClosedForm()))
-    with patch.context():
-        found = checks.table(lambda label: None, 60.0, 300.0)
-    patch.undo()
+def two_columns() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "COLUMNS", (Blorc(), ClosedForm()))
+        yield
+
+
+@pytest.fixture(scope="module")
+def table(two_columns: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What `dargmin check --all --into` writes into a run."""
+    made = _runs.build(tmp_path_factory.mktemp("table") / "run", pairs=[])
+    done = within("check", "--all", "--into", str(made.path))
+    assert done.returncode == 0, done.stderr
+    assert f"written: {made.path / 'checks.json'}" in done.stdout
+    assert done.stderr.splitlines() == ["checking blorc", "checking closed-form-torch"]
+    found = Run.open(made.path).checks
+    assert found is not None
     return found
 
 

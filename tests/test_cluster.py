@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import time
+from collections import Counter
 from collections.abc import Iterator
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import psutil
 import pytest
+from distributed import LocalCluster
 
 from harness import cluster, commands
 from results import Run, RunError
@@ -16,23 +23,30 @@ from results import Run, RunError
 ROOT = Path(__file__).resolve().parent.parent
 AXES = {"n": "9,16", "operators": ["tv"]}
 
-needs_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed: the extra `cluster`")
+
+@pytest.fixture(scope="module", autouse=True)
+def importable() -> Iterator[None]:
+    """The workers import the packages of this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        yield
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    from distributed import LocalCluster
+def local(importable: None) -> Iterator[LocalCluster]:
+    with LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=":0") as made:
+        yield made
 
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as local:
-        yield local.scheduler_address
+
+@pytest.fixture(scope="module")
+def address(local: LocalCluster) -> str:
+    return local.scheduler_address
 
 
 def request(address: str | None, executor: str = "dask") -> commands.Request:
     return commands.Request(None, AXES, ("blorc-daqp", "fd-directional"), 1, "cpu", 0.05, None, 300.0, 8.0, executor, address)
 
 
-@needs_dask
 def test_a_cluster_gives_a_row_for_every_cell_and_resumes(address: str, tmp_path: Path) -> None:
     path = commands.run(request(address), tmp_path / "run", dry_run=False)
     assert path is not None
@@ -48,7 +62,43 @@ def test_a_cluster_gives_a_row_for_every_cell_and_resumes(address: str, tmp_path
     assert set(Run.open(path).rows()) == set(Run.open(path).cells)
 
 
-@needs_dask
+def test_a_worker_that_is_killed_costs_no_cell_and_doubles_none(local: LocalCluster, tmp_path: Path) -> None:
+    asked = replace(request(local.scheduler_address), axes={"n": "9,16", "operators": ["tv"], "seeds": "0:6"})
+    paths: list[Path | None] = []
+    running = Thread(target=lambda: paths.append(commands.run(asked, tmp_path / "run", dry_run=False)))
+    running.start()
+    kept = wait_for_a_row(tmp_path / "run" / "records.jsonl", running)
+    victim = local.workers[0].pid
+    assert blocks_of(victim)  # in the middle of one
+    os.kill(victim, signal.SIGKILL)
+    running.join(240)
+    assert not psutil.pid_exists(victim)
+    assert paths == [tmp_path / "run"]
+    run = Run.open(tmp_path / "run")
+    lines = (run.path / "records.jsonl").read_text().splitlines()
+    assert lines[: len(kept)] == kept and len(kept) < len(lines)
+    assert Counter(json.loads(line)["key"] for line in lines) == Counter(list(run.cells))
+    assert len(run.cells) == 24 and set(run.frame()["status"]) == {"ok"}
+
+
+def wait_for_a_row(records: Path, running: Thread) -> list[str]:
+    """The first lines of the records, as soon as there are any."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end and running.is_alive():
+        if records.is_file() and (lines := records.read_text().splitlines()):
+            return lines
+        time.sleep(0.02)
+    raise AssertionError("no row was written")
+
+
+def blocks_of(worker: int) -> list[psutil.Process]:
+    """The interpreters that run blocks for a worker; waited for, since between two blocks there is none."""
+    end = time.monotonic() + 30
+    while not (found := psutil.Process(worker).children()) and time.monotonic() < end:
+        time.sleep(0.005)
+    return found
+
+
 def test_a_failing_worker_is_named_and_finished_blocks_are_kept(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +111,6 @@ def test_a_failing_worker_is_named_and_finished_blocks_are_kept(
     assert Run.open(tmp_path / "run").rows() == {}
 
 
-@needs_dask
 def test_a_worker_of_other_versions_is_refused(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.environment, "commit", lambda: "another")
     with pytest.raises(ValueError, match="must have the versions of this machine, differs in commit"):
@@ -69,7 +118,6 @@ def test_a_worker_of_other_versions_is_refused(address: str, tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-@needs_dask
 @pytest.mark.parametrize("scheduler", [None, "tcp://127.0.0.1:1", "nonsense://x"])
 def test_no_scheduler_is_one_line(scheduler: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 import pytest
 from _exact import EXISTS, relative
-from _sharp import OURS, STRATEGIES, sharp
+from _sharp import OURS, STRATEGIES, case, in_jax, label, sharp, slow
 
-from methods import CORE, METHODS, PEERS, Gradient, GradientMethod, Split
+from methods import CORE, METHODS, PEERS, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
@@ -50,20 +50,41 @@ each_of_ours = pytest.mark.parametrize(
 CORE_NAMES = {method.name for method in CORE}
 
 
-def skip_if_slow(method: GradientMethod, operator: str) -> None:
-    if method.name not in CORE_NAMES and operator not in (FEW_OPERATORS[1:] if "jax" in method.requires else FEW_OPERATORS):
-        pytest.skip("outside the core: one shape with JAX, two with others")
-    if ("jax" in method.requires or method.family == "cone program") and operator not in FEW_OPERATORS:
-        pytest.skip("slow: two shapes only")
-    if isinstance(method, EntrywiseDifferences) and operator not in SLOW_OPERATORS:
-        pytest.skip("slow: two solves an entry")
+def shapes(method: GradientMethod) -> tuple[str, ...]:
+    """The operators a method is compared on: outside the core one with JAX, two with others; slow methods have two at most."""
+    if method.name not in CORE_NAMES:
+        return FEW_OPERATORS[1:] if in_jax(method) else FEW_OPERATORS
+    if in_jax(method) or method.family == "cone program":
+        return FEW_OPERATORS
+    return SLOW_OPERATORS if isinstance(method, EntrywiseDifferences) else OPERATORS
+
+
+def rarely(method: GradientMethod) -> bool:
+    """Outside the core, slow methods are here for one instance alone, the batch; tests/test_pairs.py has others."""
+    return slow(method) and method.name not in CORE_NAMES
+
+
+SHAPES = [case(method, operator, long=rarely(method)) for method in HERE for operator in shapes(method)]
+WEIGHTS = [
+    case(method, theta, batch, long=rarely(method) or (theta, batch) not in ((THETAS[1], 3), (THETAS[2], None)))
+    for method in HERE
+    for theta in THETAS[1:]
+    for batch in (None, 3)
+    if method.unsupported(drawn("tv", theta, batch)) is None
+]
+
+
+@cache
+def prepared(method: GradientMethod, problem: AnalysisL1) -> Prepared:
+    """Prepared once, and with JAX compiled once, for all tests that ask for the same."""
+    return method.prepare(problem)
 
 
 def check(method: GradientMethod, problem: AnalysisL1) -> Gradient:
     """Gradient, solution and value against the reference, in float64 and the right shapes."""
     reference, limits = problem.reference(), sharp(method)[1]
     assert reference.status in EXISTS, reference.reason
-    result = method.prepare(problem)(problem.theta)
+    result = prepared(method, problem)(problem.theta)
     grad, x = np.asarray(result.grad), np.asarray(result.solution)
     assert grad.dtype == x.dtype == np.float64
     assert x.shape == problem.y.shape
@@ -79,42 +100,40 @@ def check(method: GradientMethod, problem: AnalysisL1) -> Gradient:
     return result
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
-@each_strategy
+@pytest.mark.parametrize(("method", "operator"), SHAPES, ids=label)
 def test_the_gradient_is_that_of_the_reference(method: GradientMethod, operator: str) -> None:
-    skip_if_slow(method, operator)
     check(method, drawn(operator))
 
 
-@pytest.mark.parametrize("batch", [None, 3])
-@pytest.mark.parametrize("theta", THETAS[1:])
-@each_strategy
+@pytest.mark.parametrize(("method", "theta", "batch"), WEIGHTS, ids=label)
 def test_weights_and_their_batches(method: GradientMethod, theta: str, batch: int | None) -> None:
-    problem = drawn("tv", theta, batch)
-    if method.unsupported(problem):
-        pytest.skip(str(method.unsupported(problem)))
-    check(method, problem)
+    check(method, drawn("tv", theta, batch))
 
 
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.long), 2])
 @each_strategy
-def test_the_gradient_of_a_batch_is_the_mean(method: GradientMethod, batch: int) -> None:
-    problem = drawn("random", batch=batch)
-    result = check(method, problem)
+def test_the_gradient_of_a_batch_is_that_of_its_reference(method: GradientMethod, batch: int) -> None:
+    check(method, drawn("random", batch=batch))
+
+
+def test_the_reference_of_a_batch_is_the_mean_of_those_of_its_signals() -> None:
+    problem = drawn("random", batch=2)
     pairs = zip(problem.y, problem.target, strict=True)
-    singles = [AnalysisL1(problem.theta, y, target, problem.beta) for y, target in pairs]
-    if "jax" in method.requires:
-        singles = singles[:0]  # `check` compared the mean with the reference already; the compilations would add nothing
-    results = [method.prepare(single)(problem.theta) for single in singles]
-    if results:
-        mean = np.mean([np.asarray(single.grad) for single in results], axis=0)
-        # Two runs of the same method: both within its error of the same mean.
-        np.testing.assert_allclose(result.grad, mean, atol=2 * sharp(method)[1].error * np.abs(mean).max())
-        assert float(result.value) == pytest.approx(np.mean([float(single.value) for single in results]), rel=1e-6)
+    singles = [AnalysisL1(problem.theta, y, target, problem.beta).reference() for y, target in pairs]
+    assert relative(problem.reference().grad, np.mean([single.grad for single in singles], axis=0)) < 1e-14  # rounding
+    assert problem.reference().value == pytest.approx(np.mean([single.value for single in singles]), rel=1e-14)
+    assert relative(singles[0].grad, singles[1].grad) > 0.1
 
 
-@pytest.mark.parametrize("signal", ["dct-sparse", "image-patches"])
-@pytest.mark.parametrize("method", [m for m in HERE if "jax" not in m.requires], ids=lambda m: m.name)
+WITHOUT_JAX = [method for method in HERE if not in_jax(method)]
+SIGNALS = ("dct-sparse", "image-patches")
+
+
+@pytest.mark.parametrize(
+    ("method", "signal"),
+    [case(m, signal, long=rarely(m) or signal == SIGNALS[1]) for m in WITHOUT_JAX for signal in SIGNALS],
+    ids=label,
+)
 def test_other_signals(method: GradientMethod, signal: str) -> None:
     check(method, drawn("dct", signal=signal))
 
@@ -131,7 +150,7 @@ def test_a_prepared_call_is_pure(method: GradientMethod) -> None:
     problem = drawn("random", batch=2)
     theta = problem.theta.copy()
     other = np.asfortranarray(1.01 * problem.theta)
-    call = method.prepare(problem)
+    call = prepared(method, problem)
     first = call(theta)
     kept = bits(first)
     second = call(other)
@@ -141,7 +160,7 @@ def test_a_prepared_call_is_pure(method: GradientMethod) -> None:
     assert not np.shares_memory(np.asarray(first.solution), problem.y)
 
 
-@pytest.mark.parametrize("method", [m for m in HERE if "jax" not in m.requires], ids=lambda m: m.name)
+@pytest.mark.parametrize(("method",), [case(m, long=rarely(m)) for m in WITHOUT_JAX], ids=label)
 def test_the_gradient_is_taken_at_the_theta_given(method: GradientMethod) -> None:
     problem = drawn("random")
     moved = AnalysisL1(1.1 * problem.theta, problem.y, problem.target, problem.beta)
@@ -154,7 +173,7 @@ def test_the_gradient_is_taken_at_the_theta_given(method: GradientMethod) -> Non
 @each_of_ours
 def test_split_calls_are_their_two_phases(method: GradientMethod) -> None:
     problem = drawn("random", batch=2)
-    call = method.prepare(problem)
+    call = prepared(method, problem)
     if isinstance(call, Split):
         assert bits(call.backward(call.forward(problem.theta))) == bits(call(problem.theta))
     else:
@@ -189,6 +208,30 @@ def test_unrolling_takes_the_iterations_it_is_told_to(scheme: str, framework: st
     assert result.iterations == 3
     np.testing.assert_allclose(result.solution, steps.read(v, problem.theta, shared), atol=1e-14)  # rounding
     assert relative(np.asarray(result.solution), problem.reference().solution) > 1e-6  # and three are not enough
+
+
+SCHEMES = [kind.name for kind in ALGORITHMS if Unrolled(kind.name).unsupported(drawn("random")) is None]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_unrolling_differentiates_its_own_iterations_wherever_they_lead(scheme: str) -> None:
+    """Schemes that solve another problem, or slowly, are as exact in this as the others."""
+    problem = drawn("random", batch=2)
+    steps = algorithm(scheme, problem)
+    start = steps.init(problem.theta)
+
+    def loss(theta: np.ndarray) -> float:
+        v, shared = start, steps.shared(start, theta)
+        for _ in range(20):
+            v = steps.step(v, theta, shared)
+        return float(problem.loss(steps.read(v, theta, shared), theta))
+
+    result = Unrolled(scheme, "torch", iterations=20).prepare(problem)(problem.theta)
+    assert float(result.value) == pytest.approx(loss(problem.theta), rel=1e-12)
+    grad, h = np.asarray(result.grad), 1e-5
+    along = np.random.default_rng(0).standard_normal(grad.shape)
+    slope = (loss(problem.theta + h * along) - loss(problem.theta - h * along)) / (2 * h)
+    assert (grad * along).sum() == pytest.approx(slope, rel=1e-6)  # h^2 times third derivatives, and rounding 1e-16 / h
 
 
 def test_blorc_names_dependent_zero_rows() -> None:
@@ -245,7 +288,6 @@ def named(name: str) -> GradientMethod:
     return next(method for method in METHODS if method.name == name)
 
 
-SCHEMES = [kind.name for kind in ALGORITHMS]
 REFUSALS: list[tuple[GradientMethod, Callable[[], AnalysisL1], str | None]] = [
     (named("blorc-paper"), lambda: drawn("tv", "row-weights"), "the printed formulas are for theta = W"),
     (named("blorc-paper"), lambda: drawn("tv", "weight"), "the printed formulas are for theta = W"),

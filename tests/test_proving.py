@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.table import Table
 
@@ -29,7 +31,13 @@ def test_every_operator_has_a_line_and_all_are_counted(monkeypatch: pytest.Monke
     assert decided
     assert list(lines) == [*OPERATORS, "all"]
     assert lines["all"][:5] == ["24", "24", "0", "0", "0"]
-    assert all(float(longest) >= float(middle) for *_, middle, longest in lines.values())
+
+
+def test_a_line_counts_statuses_and_has_the_median_of_each_size_and_the_longest() -> None:
+    times = {8: (3.0, 1.0, 2.0), 16: (4.0, 9.0)}
+    found = [proving.Proved("tv", n, "", "proven", "", seconds) for n, all_ in times.items() for seconds in all_]
+    found[1] = replace(found[1], status="kink")
+    assert proving._cells(found, [8, 16]) == ["5", "4", "0", "1", "0", "2.000", "6.500", "9.000"]
 
 
 def test_proofs_are_not_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from methods import METHODS
 from problems import AnalysisL1
 from problems.base import Array
 from results import Run
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def _block(containing: str) -> str:
@@ -33,6 +34,7 @@ def test_the_method_of_the_readme_stands_in_the_report(tmp_path: Path) -> None:
     arguments = [str(Path(sys.executable).with_name("dargmin")), *command.split(), "--budget", "0.1", "--out", "run"]
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
+    assert "report: run/report/index.html" in done.stdout
     frame = Run.open(tmp_path / "run").frame()
     mine = frame[frame["label"] == "forward-differences"]
     assert list(mine["status"]) == ["ok", "ok"]
@@ -41,21 +43,53 @@ def test_the_method_of_the_readme_stands_in_the_report(tmp_path: Path) -> None:
     assert "forward-differences" in (tmp_path / "run" / "report" / "report.md").read_text()
 
 
-def test_the_problem_of_the_readme_is_differentiated(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("readme")
-    monkeypatch.setitem(sys.modules, "readme", module)  # dataclasses look their module up
-    exec(_block("class Ridge"), module.__dict__)
-    rng = np.random.default_rng(0)
-    a = rng.standard_normal((8, 4))
-    problem = module.Ridge(np.asarray(0.5), a, rng.standard_normal(8), rng.standard_normal(4))
-    assert module.ENSEMBLE.small_instance("weight").reference().grad.shape == ()
-    differences = next(method for method in METHODS if method.name == "fd-entrywise")
-    grad = differences.prepare(problem)(problem.theta).grad
-    np.testing.assert_allclose(
-        grad, problem.reference().grad, atol=1e-8
-    )  # h^2 = 1e-12, and round-off 1e-16 / h times L, which is of order 1
-    refusals = [method.unsupported(problem) for method in METHODS if "differences" not in method.family]
-    assert all(refusals)
+@pytest.fixture(scope="module")
+def with_ridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a copy of problems/, into which the problem of the README is put as it says."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "problems", folder / "problems", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "problems" / "my_ridge.py").write_text(_block("class Ridge"))
+    init = folder / "problems" / "__init__.py"
+    joined = init.read_text().replace("    mri,\n", "    mri,\n    my_ridge,\n")
+    init.write_text(joined.replace("    mri.ENSEMBLE,\n", "    mri.ENSEMBLE,\n    my_ridge.ENSEMBLE,\n"))
+    assert init.read_text().count("my_ridge") == 2
+    return folder
+
+
+def _with(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False)
+
+
+def test_the_problem_of_the_readme_is_run_as_it_says(with_ridge: Path) -> None:
+    (command,) = re.findall(r"dargmin (run --problem my-ridge .*)", README)
+    dargmin = str(Path(sys.executable).with_name("dargmin"))
+    done = _with(with_ridge, [dargmin, *command.split(), "--budget", "0.1", "--no-report", "--out", "run"])
+    assert done.returncode == 0, done.stderr
+    frame = Run.open(with_ridge / "run").frame()
+    assert list(frame["problem"]) == ["my-ridge"] * 6 and set(frame["status"]) == {"ok"}
+    errors = dict(zip(frame["label"], frame["error_rel"], strict=True))
+    assert len(errors) == 3 and all(error < 1e-7 for error in errors.values())  # of the differences; the others are exact
+
+
+REFUSALS = """
+from methods import METHODS
+from problems import PROBLEMS
+(ensemble,) = (problem for problem in PROBLEMS if problem.name == "my-ridge")
+problem = ensemble.small_instance("weight")
+reasons = {method.name: method.unsupported(problem) for method in METHODS}
+print(*(name for name, reason in reasons.items() if reason is None))
+print(*(reason for reason in reasons.values() if reason is not None), sep="\\n")
+"""
+
+
+def test_what_the_problem_of_the_readme_does_not_have_is_named(with_ridge: Path) -> None:
+    done = _with(with_ridge, [sys.executable, "-c", REFUSALS])
+    assert done.returncode == 0, done.stderr
+    able, *reasons = done.stdout.splitlines()
+    assert set(able.split()) == {"linear-solve-vjp-torch", "linear-solve-vjp-jax", "fd-entrywise", "fd-directional"}
+    assert reasons and all(reason.startswith(("needs the structure ", "needs the structures ")) for reason in reasons)
+    assert not any("LinearSystem" in reason for reason in reasons)
 
 
 def _pairs(count: int) -> list[tuple[Array, Array]]:
