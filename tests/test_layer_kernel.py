@@ -89,7 +89,7 @@ def test_a_group_has_the_slopes_of_its_signals(groups: int) -> None:
 
 @pytest.mark.parametrize("n", [17, 33])
 def test_a_column_beyond_whole_tiles_has_its_sum_over_the_signals(n: int) -> None:
-    """A tile is 4 registers wide: one column is left beyond it, whether a register has 2, 4 or 8 numbers."""
+    """A tile is 4 registers wide, each of 2, 4 or 8 numbers: of 17 or of 33 columns one is left."""
     problem = AnalysisL1.draw(n=n, operator="random", batch=5, seed=1)
     w, y, beta = np.array(problem.theta)[None], np.array(problem.y)[None, None], np.array([problem.beta])
     kernel, g, truth = LayerKernel(w, y, beta), np.random.default_rng(1).standard_normal(y.shape), 0.0
