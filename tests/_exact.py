@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import mpmath
@@ -113,6 +113,19 @@ def _independent(w: Array, rows: Array) -> list[int]:
         if np.linalg.matrix_rank(w[[*chosen, int(row)]], tol=1e-9) > len(chosen):
             chosen.append(int(row))
     return chosen
+
+
+def touching_tv(count: int) -> Iterator[tuple[Array, Array]]:
+    """(W, y), W weighted differences of 6 and beta = 1: x* has a zero row whose dual is 1 or -1, but for rounding in y."""
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        w = rng.uniform(0.5, 2.0, (5, 1)) * np.diff(np.eye(6), axis=0)
+        signs, touching = rng.choice([-1.0, 0.0, 1.0], 5), int(rng.integers(5))
+        signs[touching] = 0.0
+        x = rng.standard_normal() + np.append(0.0, np.cumsum(signs * rng.uniform(0.5, 2.0, 5)))
+        z = np.where(signs == 0.0, rng.uniform(-0.9, 0.9, 5), signs)
+        z[touching] = rng.choice([-1.0, 1.0])
+        yield w, x + w.T @ z
 
 
 def image_tv(side: int) -> Array:

@@ -113,6 +113,17 @@ def test_a_solved_program_is_called_converged(method: GradientMethod) -> None:
     assert method.prepare(problem)(problem.theta).converged is True
 
 
+def test_a_batch_with_one_signal_that_does_not_converge_does_not() -> None:
+    """SCS does not bring a signal of 1e7 to 1e-9 within the 1e5 iterations that it allows itself."""
+    problem, method = draw(batch=3), Diffcp(tolerance=1e-9)
+    y = problem.y * np.array([[1.0], [1e7], [1.0]])
+    whole = AnalysisL1(problem.theta, y, problem.target, problem.beta)
+    for b in (0, 2):
+        alone = AnalysisL1(problem.theta, y[b], problem.target[b], problem.beta)
+        assert method.prepare(alone)(alone.theta).converged is True
+    assert method.prepare(whole)(whole.theta).converged is False
+
+
 def test_other_warnings_pass() -> None:
     with pytest.warns(UserWarning, match="another") as caught, _inaccurate() as found:
         warnings.simplefilter("always")

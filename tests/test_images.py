@@ -193,6 +193,25 @@ def test_dependent_zero_rows_of_filters_are_flagged() -> None:
         _filter_proof.solve(problem, problem.theta)
 
 
+def test_the_error_of_the_dual_of_a_filter_bank_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """z is moved where W0 x shows least of it: along the least eigenvector of W0 W0^T, whose eigenvalue is below 0.01."""
+    drawn, refined, moved = image(64, 0, "taps"), _filter_proof._refined, 1e-10
+    problem = AnalysisL1(0.1 * drawn.theta, drawn.y, drawn.target, drawn.beta / 0.1, parametrisation=drawn.parametrisation)
+
+    def beside(factor, filters, taps, zero, q, z):  # type: ignore[no-untyped-def]
+        x, z, rest = refined(factor, filters, taps, zero, q, z)
+        values, vectors = np.linalg.eigh((factor.rows @ factor.rows.T).toarray())
+        assert factor.least <= values[0] < 0.01
+        step = np.zeros_like(z)
+        step[zero] = moved * vectors[:, 0]
+        return x - filters.adjoint(taps, step), z + step, rest + moved * values[0]
+
+    monkeypatch.setattr(_filter_proof, "_refined", beside)
+    found = _filter_proof.enclose(problem, problem.theta, problem.y, problem.target, 1.0)
+    assert found is not None
+    assert moved <= found.errors[1] and moved <= found.errors[3]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_factorisation_bounds_the_least_eigenvalue(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from _exact import relative
 
 from methods import GradientMethod
+from methods._frameworks import Torch
 from methods.fixed_point import ADJOINTS, FixedPoint
 from methods.neumann import Neumann
 from methods.one_step import OneStep
@@ -77,6 +79,15 @@ def test_a_fixed_point_that_meets_its_cap_says_so() -> None:
     found = FixedPoint(tolerance=1e-10, limit=5).prepare(problem())(problem().theta)
     assert found.converged is False and found.iterations == 5
     assert found.note == "the iteration and the adjoint system stopped short of the tolerance"
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(1, False), (100, True)])
+def test_gmres_that_stops_short_says_so(limit: int, expected: bool) -> None:
+    contraction, right = torch.linspace(0.0, 0.99, 400, dtype=torch.float64), torch.ones(400, dtype=torch.float64)
+    method = FixedPoint(tolerance=1e-8, adjoint="gmres", limit=limit)
+    b, met = method._adjoint(Torch(), lambda b: contraction * b, right)
+    residual = float(torch.linalg.norm(contraction * b + right - b) / torch.linalg.norm(right))
+    assert bool(met) is expected is (residual < 2e-8)  # after one restart it is 2e-5
 
 
 def test_momentum_is_no_fixed_point_map() -> None:

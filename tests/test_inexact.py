@@ -15,10 +15,10 @@ from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod
 from methods.bregman_fixed_point import BregmanFixedPoint
 from methods.ift import IFT
-from methods.ift_cg import InexactIFT
+from methods.ift_cg import InexactIFT, bound
 from methods.linear_solve_vjp import LinearSolveVJP
 from methods.value_duality import ValueDuality
-from problems import AnalysisL1, Conditioned, Problem, smoothed
+from problems import AnalysisL1, Conditioned, Constants, LinearSystem, Problem, smoothed
 from problems.base import Array
 from problems.quadratic import QuadraticBilevel
 from problems.tv_value import TVValue
@@ -68,6 +68,13 @@ def test_the_constants_bound_what_they_say(name: str, theta: str) -> None:
             assert turn <= known.loss * size * slack
 
 
+def test_the_bound_is_its_formula_by_hand() -> None:
+    """(B + M_B a) (L_L a + r + M_H a |w|) / mu + M_B a |w| + L_theta a with a = 1/2, r = 0, B = 7 and |w| = 11."""
+    assert bound(Constants(2, 1, hessian=3, cross=0, loss=0), 0.5, 0, 7, 11) == 57.75  # 7 (3 / 2 * 11) / 2
+    full = Constants(2, 1, hessian=3, cross=5, loss=13, direct=17)
+    assert bound(full, 0.5, 1, 7, 11) == 9.5 * (6.5 + 1 + 16.5) / 2 + 27.5 + 8.5
+
+
 def test_a_bound_below_the_error_is_inaccurate() -> None:
     problem = drawn("quadratic", "shift")
     result = InexactIFT(eps=1e-3).prepare(problem)(problem.theta)
@@ -97,6 +104,18 @@ def test_the_implicit_function_theorem_is_the_closed_form_on_the_quadratic_probl
     closed = -problem.a3.T @ problem.a2 @ np.linalg.solve(problem.a2.T @ problem.a2, g)
     for method in (IFT(), LinearSolveVJP()):
         assert relative(method.prepare(problem)(problem.theta).grad, closed) < 1e-12  # rounding times a condition number of 100
+
+
+@pytest.mark.parametrize("reached", [(True, True), (True, False), (False, True)])
+def test_a_linear_solve_converges_where_both_of_its_systems_do(reached: tuple[bool, bool]) -> None:
+    flags = iter(reached)
+
+    class Told(LinearSolveVJP):
+        def _solve(self, problem: LinearSystem, theta: Array, b: Array) -> tuple[Array, int, bool]:
+            return (*super()._solve(problem, theta, b)[:2], next(flags))
+
+    problem = drawn("quadratic", "shift")
+    assert Told().prepare(problem)(problem.theta).converged is all(reached)
 
 
 @pytest.mark.parametrize("seed", range(3))

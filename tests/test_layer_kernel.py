@@ -87,6 +87,20 @@ def test_a_group_has_the_slopes_of_its_signals(groups: int) -> None:
                 close(mine[at], other)
 
 
+@pytest.mark.parametrize("n", [17, 33])
+def test_a_column_beyond_whole_tiles_has_its_sum_over_the_signals(n: int) -> None:
+    """A tile is 4 registers wide, each of 2, 4 or 8 numbers: of 17 or of 33 columns one is left."""
+    problem = AnalysisL1.draw(n=n, operator="random", batch=5, seed=1)
+    w, y, beta = np.array(problem.theta)[None], np.array(problem.y)[None, None], np.array([problem.beta])
+    kernel, g, truth = LayerKernel(w, y, beta), np.random.default_rng(1).standard_normal(y.shape), 0.0
+    found, (_, duals) = np.full((1, 1, *w.shape[1:]), np.nan), kernel.solve()
+    kernel._call("pull", None, duals, g, found, None, None)
+    for b in range(5):
+        alone = LayerKernel(w, y[:, :, b : b + 1], beta)
+        truth = truth + alone.pull(alone.solve()[1], g[:, :, b : b + 1])[0]
+    close(found, truth)
+
+
 @pytest.mark.parametrize("signals", [3, 20])
 @pytest.mark.parametrize("offset", [0, 3])
 def test_kept_factors_give_the_same_slopes_wherever_they_lie(offset: int, signals: int) -> None:

@@ -11,8 +11,9 @@ from _exact import EXISTS
 from methods import to_numpy
 from methods._frameworks import FRAMEWORKS
 from problems import OPERATORS, PROBLEMS, SIGNALS, THETAS, AnalysisL1, Ensemble, Weighted, smoothed
-from problems.base import Array
+from problems.base import Array, SolveError
 from problems.drawing import BETA_RULES, default_beta
+from problems.lasso import Lasso
 
 W, Y = np.diff(np.eye(4), axis=0), np.array([1.0, 0.9, -0.5, -0.6])
 
@@ -264,3 +265,16 @@ def test_x_star_minimises_the_energy(operator: str, theta: str) -> None:
         for v in rng.standard_normal((20, 9)):
             # Strong convexity: the energy rises by at least 1/2 |length v|^2.
             assert energy(problem, x + length * v) - energy(problem, x) >= 0.5 * length**2 * (v @ v) - 1e-13
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_support_of_the_lasso_with_one_coefficient_more_or_less_is_refused(sign: float) -> None:
+    lasso = Lasso.draw(n=16, seed=1, theta="row-weights", signal="gaussian")
+    x, weights = lasso.solve(lasso.theta), np.exp(lasso.theta)
+    assert 0 < np.count_nonzero(x) < 16
+    np.testing.assert_array_equal(lasso._polished(x, weights), x)
+    for j in range(16):
+        other = x.copy()
+        other[j] = 0.0 if x[j] else sign
+        with pytest.raises(SolveError, match="not that of the Lasso"):
+            lasso._polished(other, weights)

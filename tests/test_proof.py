@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 from _exact import Pattern, by_bvls, differences, image_tv, matrix, solve_pattern
-from flint import ctx, fmpz_mat
+from flint import arb, arb_mat, ctx, fmpz_mat
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -264,6 +264,14 @@ def test_a_target_equal_to_the_solution_has_a_zero_gradient() -> None:
     assert beside.status == "proven" or beside.grad is None
 
 
+def test_a_batch_of_which_one_signal_is_at_its_target_has_the_gradient_of_the_other() -> None:
+    """W = I and y_i > beta: x* = y - beta and z = beta; dL/dW is half of -z (x* - target)^T of the second signal."""
+    y, target = np.array([[2.0, 3.0], [2.0, 5.0]]), np.array([[1.5, 2.5], [0.0, 0.0]])
+    found = certify(instance(np.eye(2), y, 0.5, target=target))
+    assert found.status == "proven"
+    np.testing.assert_array_equal(found.grad, -0.5 * np.outer([0.5, 0.5], [1.5, 4.5]))  # dyadic numbers: exact
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1e-14, 1e14])
 def test_the_gradient_scales_with_the_loss(scale: float) -> None:
     problem = AnalysisL1.draw(n=16, operator="random", seed=0)
@@ -291,6 +299,12 @@ def test_the_gradient_is_within_its_radius(operator: str, theta: str) -> None:
         assert all(abs(error) <= 2.0**-53 * abs(entry) for error, entry in zip(errors, exact, strict=True))
         squared, norm = sum(error * error for error in errors), sum(entry * entry for entry in exact)
         assert squared <= found.radius**2 * norm
+
+
+def test_what_is_rounded_is_no_closer_than_its_balls_are_wide() -> None:
+    values, error = _balls.rounded(arb_mat([[arb(1, 1e-3), arb(2, 1e-3)]]))
+    np.testing.assert_array_equal(values, [[1.0, 2.0]])
+    assert math.sqrt(2) * 1e-3 <= error < math.sqrt(2) * 1.001e-3  # room for 30 bits of a radius and for rounding up
 
 
 def test_the_least_singular_value_is_bounded_from_below() -> None:

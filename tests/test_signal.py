@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
+from _exact import matrix, relative, touching_tv
 
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, layout
@@ -224,3 +226,22 @@ def test_a_solution_of_zero_that_any_change_of_the_rows_may_move_is_in_doubt() -
     w, y = np.array([[1.0], [-1.0], [1.0]]), np.array([0.75])
     assert SignalSolver(y, 0.25).solve(w).note == TOUCHING
     assert AnalysisL1(w, y, np.ones(1), 0.25).reference().status == "kink"
+
+
+def test_a_dual_at_its_bound_but_for_rounding_is_in_doubt() -> None:
+    assert all(SignalSolver(y, 1.0).solve(w).doubt for w, y in touching_tv(200))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_adjoint_is_refined_to_rounding(seed: int) -> None:
+    rng, (k, n), condition = np.random.default_rng(seed), (8, 12), 1e3
+    left, right = (np.linalg.qr(rng.standard_normal((size, size)))[0] for size in (k, n))
+    w = left * condition ** -np.linspace(0.0, 1.0, k) @ right[:k]
+    y = right[k:].T @ rng.standard_normal(n - k) + rng.uniform(-0.9, 0.9, k) @ w  # all rows are zero rows
+    found, g = solved(w, y, 1.0), rng.standard_normal(n)
+    h, _ = found.adjoint(g)
+    assert found.status == KERNELS.lib.FACTORED and found.handed is None
+    exact = matrix(w)
+    truth = mpmath.lu_solve(exact * exact.T, exact * mpmath.matrix(g.tolist()))
+    # Rounding of W v, 1e-16 of |g|, over the least singular value squared: 1e-10 |g|, and |h| is about 1e3 |g|.
+    assert relative(h, np.array(list(truth), dtype=np.float64)) < 1e-12

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from _exact import by_enumeration, optimality_gap, relative
+from _exact import by_enumeration, optimality_gap, relative, touching_tv
 from flint import ctx
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -108,6 +108,12 @@ def test_small_signals_with_ties_are_solved_and_kinks_are_noted(heights: list[fl
     assert truth.status in ("proven", "zero") or found.note or truth.reason == _certificate.TOO_FINE
     if truth.grad is not None:
         np.testing.assert_allclose(blorc(problem).grad, truth.grad, atol=CHAIN * (1 + np.abs(truth.grad).max()))
+
+
+def test_a_row_of_a_chain_that_is_zero_at_its_bound_is_noted() -> None:
+    for w, y in touching_tv(200):
+        found = SparseSolver(y, 1.0).solve(csr_array(w))
+        assert isinstance(found, _Chain) and found.note == TOUCHING
 
 
 def _tv(n: int) -> csr_array:
