@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import ClassVar
 
 import numpy as np
@@ -89,6 +89,23 @@ class Raises(_Misbehaving):
 
 
 @dataclass(frozen=True)
+class Tires(_Misbehaving):
+    """Answers twice: the first call, which is judged, and one more."""
+
+    name: ClassVar[str] = "tires"
+
+    def prepare(self, problem: Problem) -> Prepared:
+        prepared, calls = super().prepare(problem), count(1)
+
+        def call(theta: Array) -> Gradient:
+            if next(calls) > 2:
+                raise ValueError("broken from the third call on")
+            return prepared(theta)
+
+        return call
+
+
+@dataclass(frozen=True)
 class ReturnsNaN(_Misbehaving):
     name: ClassVar[str] = "returns-nan"
 
@@ -130,5 +147,5 @@ TWO_SETTINGS = (Sleeps(), Sleeps(later=600.0))
 SLOW = (Sleeps(setup=2.5, first=2.5), Sleeps(later=600.0))
 STUCK = Sleeps(setup=600.0)
 ALL = (
-    Sleeps(later=600.0), Crashes(), Devours(), Raises(), ReturnsNaN(), WrongShape(), Promises(), Absent(), Refuses(),
+    Sleeps(later=600.0), Crashes(), Devours(), Raises(), Tires(), ReturnsNaN(), WrongShape(), Promises(), Absent(), Refuses(),
 )  # fmt: skip

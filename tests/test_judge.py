@@ -29,6 +29,30 @@ def test_misread_rows_are_counted_against_the_proven_pattern(batch: int | None) 
     assert found["error_rel"] > 1e-3
 
 
+STATUSES = {"proven": True, "bounded": True, "unproven": True, "zero": False, "kink": False, "undecided": False}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_reference_with_a_gradient_gives_an_error_and_judges_the_promise(status: str) -> None:
+    """An answer that is 1e-3 off, by share of a gradient of length 1; where that is 0 only the absolute error is there."""
+    problem = AnalysisL1.draw(n=8)
+    gradient, reference = BlorcPaper().prepare(problem)(problem.theta), problem.reference()
+    assert reference.grad is not None
+    unit = reference.grad / np.linalg.norm(reference.grad)
+    truth = unit if STATUSES[status] else 0 * unit
+    answer = replace(gradient, grad=truth + 1e-3 * unit)
+    known = status not in ("kink", "undecided")
+    reference = replace(reference, status=status, grad=truth if known else None)
+    for promise, kept in ((2e-3, True), (5e-4, False)):
+        found = judge(answer, problem, reference, promise)
+        assert {name: found.get(name) for name in ("error_rel", "error_abs")} == {
+            "error_rel": pytest.approx(1e-3) if STATUSES[status] else None,
+            "error_abs": pytest.approx(1e-3) if known else None,
+        }
+        assert found["verified"] is (kept if known else None)
+        assert found["status"] == ("inaccurate" if known and not kept else "ok")
+
+
 def test_without_a_pattern_on_either_side_nothing_is_counted() -> None:
     problem = AnalysisL1.draw(n=8)
     gradient, reference = BlorcPaper().prepare(problem)(problem.theta), problem.reference()

@@ -181,6 +181,12 @@ def test_headline_numbers_are_those_of_the_synthetic_methods(study: Study) -> No
     assert column(tables.headline(study), "verified")["cvxpylayers-torch"].text == f"{right}/10"
 
 
+def test_the_phases_of_a_call_stand_under_their_own_headings(study: Study) -> None:
+    table = tables.headline(study)
+    for heading, multiple in {"forward ms": 0.6, "backward ms": 0.4, "first call ms": 5.0, "setup ms": 2.0}.items():
+        assert column(table, heading)["diffcp-dense"].order == pytest.approx(multiple * 2e-5 * 64**2.2 * 1e3, rel=0.05)
+
+
 def test_errors_by_operator_are_those_of_the_synthetic_methods(study: Study) -> None:
     errors, misread = operators.by_operator(study)
     assert set(errors.columns) == {"method", "identity", "tv", "dct", "random"}
@@ -268,6 +274,23 @@ def test_cost_to_reach_is_the_cheapest_rung(study: Study) -> None:
     assert fista[2].order == pytest.approx(3e-6 * 64**1.2 / 500 * 300 * 1e3, rel=0.05)  # 1e-2 is reached at 300 iterations
     assert fista[-1].text == "not reached"
     assert rows["tv", "moreau"][2].text == "not reached"
+
+
+def test_a_setting_that_failed_on_a_seed_reaches_no_error(tmp_path: Path) -> None:
+    kind = next(kind for kind in _runs.KINDS if kind.label == "unrolled-fista-jax")
+    pairs = [(rung, _runs.planned(rung, seed=seed)) for rung in (kind, *_runs.steps(kind)) for seed in range(2)]
+
+    def failing(cell: Planned, result: Measured) -> Measured:
+        if (cell.knob_value, cell.seed) == (300, 1):
+            return Measured(status="timeout", reason="a call took more than 60 s", reference_status="proven")
+        return result
+
+    whole, torn = (
+        tables.reach(load([_runs.build(tmp_path / name, edit, pairs)])) for name, edit in (("a", None), ("b", failing))
+    )
+    at_300, at_500 = (whole.rows[0][2].order, torn.rows[0][2].order)  # milliseconds to 1e-2
+    assert at_300 == pytest.approx(3e-6 * 64**1.2 * 300 / 500 * 1e3, rel=0.05)
+    assert at_500 == pytest.approx(3e-6 * 64**1.2 * 1e3, rel=0.05)
 
 
 def test_ratios_are_against_blorc_and_keep_failures(study: Study) -> None:
