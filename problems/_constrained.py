@@ -140,7 +140,7 @@ class ConstrainedLeastSquares(Problem, Splitting, ConicProgram):
         return "target", "y" if self.a is None else "a"
 
     def structure(self) -> Hashable:
-        return type(self), self.a is None
+        return type(self), self.a is None, self.shapes()
 
     def forms(self) -> tuple[Form, ...]:
         m, n = (self.theta if self.a is None else self.a).shape

@@ -57,7 +57,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         return ("target",)
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """Inside the box: (D (D^T z - y))_i = 0; at its faces z_i = s_i exp(t), with the slacks exp(t) - |z_i| inside and

@@ -82,7 +82,7 @@ class LearnedPotentials(Problem, Energy):
         return "basis", "y", "target"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """R(x; theta) = x - y + sum_k e^{nu_k} C_k^T rho'(C_k x), on the whole space."""

@@ -84,7 +84,7 @@ class Logistic(Problem, Conditioned, Splitting):
         return "a", "y", "a_val", "y_val"
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """A^T (P - Y) + exp(theta) X = 0 with the probabilities P_i = softmax(X^T a_i)."""

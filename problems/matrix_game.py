@@ -73,7 +73,7 @@ class MatrixGame(Problem, Splitting, ConicProgram):
         return ("target",)
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """u = (x_S, v, y_T, v'): A_TS x_S = v, sum x_S = 1, A_TS^T y_T = v', sum y_T = 1; slacks x_S, y_T, v - Ax, A'y - v'."""

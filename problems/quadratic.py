@@ -55,7 +55,7 @@ class QuadraticBilevel(Problem, Conditioned, Splitting, LinearSystem):
         return "a1", "b1", "a2", "b2", "a3"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """A2^T (A2 u + A3 theta - b2) = 0, linear in u and theta."""

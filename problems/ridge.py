@@ -38,7 +38,7 @@ class Ridge(HeldOut, Conditioned, Splitting, LinearSystem):
         return np.asarray(np.linalg.lstsq(*self._data(theta))[0])
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """A^T (A u - y) + exp(theta) u = 0."""

@@ -52,7 +52,7 @@ class TVValue(Problem, Splitting, ValueFunction):
         return self.theta + 0.01 * np.append(1.0, np.abs(self.theta[1:])) * rng.standard_normal(self.theta.shape)
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """z_i = s_i at its bounds; inside them (D x)_i = 0 with x = u - lambda D^T z; slacks 1 - |z_i| and s_i (D x)_i."""
