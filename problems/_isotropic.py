@@ -82,7 +82,7 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
         return "a", "shifts", "y", "target"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         from problems._enclosure import certify
@@ -114,10 +114,12 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
 
     def _manifold(self, theta: Array) -> tuple[Array, Array, Array, Array]:
         """(groups that are zero (n,), a dual (2, n), x*, region of every pixel); SolveError where no reading is stationary."""
+        if (constant := self._constant(theta)) is not None:
+            return constant
         x, z = self._cone_solution(theta)
         sizes = np.linalg.norm((self._d @ x).reshape(2, -1), axis=0)
         for level in FLAT:
-            regions = self._regions(sizes <= level * sizes.max(initial=1e-300))
+            regions = self._regions(sizes <= level * sizes.max())
             found = _newton(self, theta, regions, x)
             if found is None:
                 continue
@@ -126,6 +128,19 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
             if (np.linalg.norm(dual, axis=0) <= np.exp(theta[0]) * FEASIBLE).all():
                 return zero, dual, found, regions
         raise SolveError("no reading of the flat regions is optimal")
+
+    def _constant(self, theta: Array) -> tuple[Array, Array, Array, Array] | None:
+        """The manifold of x* = c 1, c = <A 1, y> / |A 1|^2, where the dual of least norm shows that it is optimal."""
+        a, n = self.forward(theta), len(self.target)
+        flat = a.sum(axis=1)
+        if not flat.any():
+            return None
+        x = np.full(n, flat @ self.y / (flat @ flat))
+        laplacian = self._d.T @ self._d + 1 / n  # D^T D on all but the constants, where its right-hand side vanishes
+        z = (self._d @ np.linalg.solve(laplacian, -(a.T @ (a @ x - self.y)))).reshape(2, n)
+        if (np.linalg.norm(z, axis=0) > np.exp(theta[0])).any():
+            return None
+        return np.full(n, True), z, x, np.zeros(n, dtype=int)
 
     def _dual(self, theta: Array, x: Array, zero: Array, z: Array) -> Array:
         """The dual (2, n) nearest to z that makes x stationary, prescribed on the nonzero groups."""
@@ -186,7 +201,10 @@ def _newton(problem: IsotropicTV, theta: Array, regions: Array, x: Array) -> Arr
         slope = on.T @ (on @ c - problem.y) + weight * np.einsum("ibd,ib->d", e, unit)
         across = unit[0][:, None] * e[1] - unit[1][:, None] * e[0]  # the component orthogonal to the unit vector
         hessian = on.T @ on + weight * (across.T / sizes) @ across
-        step = np.linalg.solve(hessian, slope)
+        try:
+            step = np.linalg.solve(hessian, slope)
+        except np.linalg.LinAlgError:
+            return None
         c = c - step
         if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(c).max()):
             return np.asarray(t @ c)
