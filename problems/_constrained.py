@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.forms import Form, LeastSquares, Splitting, Term
 from problems.penalties import Penalty
@@ -130,6 +131,7 @@ class ConstrainedLeastSquares(Problem, Splitting, ConicProgram):
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
         return x - self.target, np.zeros_like(theta)
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         from problems._enclosure import certify
 

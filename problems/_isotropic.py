@@ -21,6 +21,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.fixed import Fixed
 from problems.forms import Form, LeastSquares, Splitting, Term
@@ -84,6 +85,7 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
     def structure(self) -> Hashable:
         return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         from problems._enclosure import certify
 
@@ -167,7 +169,13 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
         x, t = cp.Variable(n), cp.Variable(n)
         cone = cp.SOC(t, cp.reshape(self._d @ x, (2, n), order="C"), axis=0)
         fit = 0.5 * cp.sum_squares(a @ x - self.y) + np.exp(theta[0]) * cp.sum(t)
-        cp.Problem(cp.Minimize(fit), [cone]).solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+        tight = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
+        try:
+            cp.Problem(cp.Minimize(fit), [cone]).solve(solver=cp.CLARABEL, **tight)
+        except cp.error.SolverError as error:
+            raise SolveError(f"Clarabel: {error}") from None
+        if x.value is None:
+            raise SolveError("Clarabel finds no solution")
         return np.asarray(x.value), -np.asarray(cone.dual_value[1]).reshape(2, n)
 
     @classmethod

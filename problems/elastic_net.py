@@ -12,6 +12,7 @@ from array_api_compat import array_namespace, device
 
 from problems._arrays import local
 from problems._regression import HeldOut, sparse_minimiser, split, weights_of
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
@@ -53,6 +54,7 @@ class ElasticNet(HeldOut, Splitting, ConicProgram):
     def structure(self) -> Hashable:
         return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + e^{theta_1} s + e^{theta_2} u = 0, slacks as for the Lasso."""
         from problems._enclosure import Optimality, balls, certify, times
@@ -135,5 +137,6 @@ ENSEMBLE = Ensemble(
     citation="Zou and Hastie (2005)",
     formula="1/2 |A x - y|^2 + e^t1 |x|_1 + e^t2/2 |x|^2",
     thetas=("weights",),
+    least=2,
     signals=("gaussian", "diabetes", "breast-cancer"),
 )

@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 
 from problems._conic import weighted_model
 from problems._regression import HeldOut, sparse_minimiser, split, weights_of
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term, fixed
@@ -70,6 +71,7 @@ class Lasso(HeldOut, Splitting, ConicProgram):
         x = cp.Variable(self.a.shape[1])
         return weighted_model(self.theta, 0.5 * cp.sum_squares(self.a @ x - self.y), L1(), x, x)
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + w_S s = 0; slacks s u, and w - |A^T (A x - y)| off S."""
         from problems._enclosure import Optimality, balls, certify, times
@@ -117,5 +119,6 @@ ENSEMBLE = Ensemble(
     citation="Tibshirani (1996)",
     formula="1/2 |A x - y|^2 + sum_i exp(theta_i) |x_i|",
     thetas=("weight", "row-weights"),
+    least=2,
     signals=("gaussian", "diabetes", "breast-cancer"),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Smooth, Splitting, Term
@@ -84,6 +85,7 @@ class SmoothTV(Problem, Conditioned, Splitting):
     def structure(self) -> Hashable:
         return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """grad_x Phi = 0; with t = D x and q = t^2 + nu^2 its derivatives in log alpha, log nu, log xi are
         alpha D^T (t q^{-1/2}), -alpha nu^2 D^T (t q^{-3/2}) and xi x.
