@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.forms import Form, LeastSquares, Splitting, Term
 from problems.penalties import Penalty
@@ -130,6 +131,7 @@ class ConstrainedLeastSquares(Problem, Splitting, ConicProgram):
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
         return x - self.target, np.zeros_like(theta)
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         from problems._enclosure import certify
 
@@ -140,7 +142,7 @@ class ConstrainedLeastSquares(Problem, Splitting, ConicProgram):
         return "target", "y" if self.a is None else "a"
 
     def structure(self) -> Hashable:
-        return type(self), self.a is None
+        return type(self), self.a is None, self.shapes()
 
     def forms(self) -> tuple[Form, ...]:
         m, n = (self.theta if self.a is None else self.a).shape

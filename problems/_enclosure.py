@@ -25,6 +25,9 @@ from problems.base import Array, Problem, Reference
 BITS = (128, 256)
 POLISH = 8  # Newton steps with a fixed float64 inverse: each gains some ten digits
 
+NEGLIGIBLE = 2.0**-80  # a gradient of this size beside its terms is 0: float64 makes errors of 2^-53 in every term
+PRECISE = 1e-15  # the relative radius that a proof must reach
+
 
 def nothing(u: Any, theta: Any) -> Array:
     """The slacks of a lower level without constraints and kinks."""
@@ -60,13 +63,13 @@ def certify(problem: Problem, system: Optimality, zero_rows: float = np.nan) -> 
         with flint.ctx.workprec(bits):
             try:
                 return _proven(problem, system, zero_rows)
-            except (_Open, ZeroDivisionError) as found:
+            except (Open, ZeroDivisionError) as found:
                 reason = str(found) or "the optimality system is singular"
     x = np.asarray(system.read(system.start, problem.theta), dtype=np.float64)
     return Reference("undecided", None, x, float(problem.loss(x, problem.theta)), reason=reason, zero_rows=zero_rows)
 
 
-class _Open(ArithmeticError):
+class Open(ArithmeticError):
     """The proof does not succeed at this precision."""
 
 
@@ -74,38 +77,54 @@ def _proven(problem: Problem, system: Optimality, zero_rows: float) -> Reference
     theta = balls(problem.theta)
     u = _enclosed(system, theta)
     slacks = np.asarray(system.slacks(u, theta))
-    if open_ := [i for i, slack in enumerate(slacks.ravel()) if not arb(slack) > 0]:
+    if open_ := [i for i, slack in enumerate(slacks.ravel()) if not _ball(slack) > 0]:
         worst = slacks.ravel()[open_[0]]
-        raise _Open(
+        raise Open(
             f"{len(open_)} of {slacks.size} conditions of the active manifold are not strict, the first {float(worst):.1e}"
         )
     x = system.read(u, theta)
     g, direct = problem.loss_grad(x, theta)
     right, moved = system.read_vjp(u, theta, g)
-    grad = np.asarray(direct + moved)
-    if u.size:
+    terms = [direct, moved]
+    if not _vanishes(right):
         w = _column(matrix(system.jacobian(u, theta)).transpose().solve(_as_column(right)))
-        grad = np.asarray(grad - system.cross(u, theta, w))
-    values, distance = rounded(_as_column(grad))
-    if not np.isfinite(distance):
-        raise _Open("the gradient is not a finite number")
-    norm = float(np.linalg.norm(values))
+        terms.append(-system.cross(u, theta, w))
+    status, values, radius, reason = summed(terms, problem.theta.shape)
     solution = midpoints(x)
-    return Reference(
-        "proven",
-        values.reshape(problem.theta.shape),
-        solution,
-        float(problem.loss(solution, problem.theta)),
-        radius=distance / norm if norm else np.nan,
-        zero_rows=zero_rows,
-    )
+    value = float(problem.loss(solution, problem.theta))
+    return Reference(status, values, solution, value, radius=radius, reason=reason, zero_rows=zero_rows)
+
+
+def summed(terms: list[Any], shape: tuple[int, ...]) -> tuple[str, Array, float, str]:
+    """(status, gradient in float64, relative radius, reason) of a sum of terms, arrays of balls or numbers.
+
+    A sum that is 0 exactly is `zero`, and so is one proven to be negligible beside its terms: that is 0 to any number of
+    digits that can be asked for, and a relative error of it means nothing. Open where the enclosure is too wide.
+    """
+    total = np.asarray(sum(np.asarray(term, dtype=object) for term in terms), dtype=object)
+    values, distance = rounded(_as_column(total))
+    if not np.isfinite(distance):
+        raise Open("the gradient is not a finite number")
+    values, norm = values.reshape(shape), float(np.linalg.norm(values))
+    sizes = [abs(_ball(entry)).upper() for term in terms for entry in np.asarray(term).ravel()]
+    scale = max((float(size) for size in sizes), default=0.0)
+    if _vanishes(total):
+        return "zero", np.zeros(shape), 0.0, ""
+    if norm + distance <= max(NEGLIGIBLE * scale, np.finfo(np.float64).smallest_normal * values.size):
+        return "zero", np.zeros(shape), 0.0, f"the gradient is proven to be below {norm + distance:.0e} in norm"
+    if distance > PRECISE * norm:
+        raise Open("the gradient is too close to 0 for a relative error")
+    return "proven", values, distance / norm, ""
 
 
 def _enclosed(system: Optimality, theta: Array) -> Array:
-    """u as balls that are proven to hold a zero of R, the only one in them."""
+    """u as balls that are proven to hold a zero of R, the only one in them; exact where a float64 number is that zero."""
     u = balls(system.start)
     if not u.size:
         return u
+    for guess in (u, balls(np.round(system.start, 12))):
+        if _vanishes(system.residual(guess, theta)):
+            return guess
     inverse = matrix(balls(np.linalg.inv(midpoints(system.jacobian(u, theta)))))
     for _ in range(POLISH):
         u = _exact(u - _column(inverse * _as_column(system.residual(u, theta))))
@@ -117,7 +136,7 @@ def _enclosed(system: Optimality, theta: Array) -> Array:
     slope = _identity(len(u)) - inverse * matrix(system.jacobian(box, theta))
     image = _column(slope * _as_column(box - u)) - step
     if not all(abs(part) < r for part, r in zip(image, radius, strict=True)):
-        raise _Open("Krawczyk's test does not enclose a zero of the optimality system")
+        raise Open("Krawczyk's test does not enclose a zero of the optimality system")
     return np.asarray(u + image)
 
 
@@ -128,16 +147,26 @@ def balls(a: Array) -> Array:
     return made
 
 
+def _ball(value: Any) -> arb:
+    """A ball, or a number of Python or NumPy as an exact one."""
+    return arb(value.item() if isinstance(value, np.generic) else value)
+
+
+def _vanishes(values: Any) -> bool:
+    """Whether all balls or numbers are 0 exactly."""
+    return all(_ball(value).is_zero() for value in np.asarray(values).ravel())
+
+
 def midpoints(a: Any) -> Array:
     """The midpoints in float64."""
     a = np.asarray(a)
-    return np.array([float(arb(v)) for v in a.ravel()], dtype=np.float64).reshape(a.shape)
+    return np.array([float(_ball(v)) for v in a.ravel()], dtype=np.float64).reshape(a.shape)
 
 
 def matrix(a: Any) -> arb_mat:
     """An (m, n) array of balls or numbers for flint's linear algebra."""
     a = np.asarray(a)
-    return arb_mat(a.shape[0], a.shape[1], [arb(v) for v in a.ravel()])
+    return arb_mat(a.shape[0], a.shape[1], [_ball(v) for v in a.ravel()])
 
 
 def times(a: Any, b: Any) -> Array:
@@ -158,7 +187,7 @@ def _array(m: arb_mat) -> Array:
 
 
 def _as_column(a: Any) -> arb_mat:
-    entries = [arb(v) for v in np.asarray(a).ravel()]
+    entries = [_ball(v) for v in np.asarray(a).ravel()]
     return arb_mat(len(entries), 1, entries)
 
 

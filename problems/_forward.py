@@ -8,8 +8,7 @@ import flint
 import numpy as np
 from flint import arb
 
-from problems._balls import rounded
-from problems._enclosure import BITS, balls, matrix, midpoints, times
+from problems._enclosure import BITS, Open, balls, matrix, midpoints, summed, times
 from problems.base import Array, Reference
 
 if TYPE_CHECKING:
@@ -20,21 +19,23 @@ def certify(problem: LPTuning, steps: int) -> Reference:
     """dL/dtheta of the state after `steps` steps: proven, or undecided where a clip is not strictly on one side."""
     for bits in BITS:
         with flint.ctx.workprec(bits):
-            found = _carried(problem, steps)
-            if found is not None:
-                return _reference(problem, *found)
+            try:
+                found = _carried(problem, steps)
+                if found is not None:
+                    return _reference(problem, *found)
+                reason = "a clip is not strictly on one side"
+            except (Open, ZeroDivisionError) as error:
+                reason = str(error) or "the matrix of a step is singular"
     x = problem.solve(problem.theta)
-    return Reference("undecided", None, x, float(problem.loss(x, problem.theta)), reason="a clip is not strictly on one side")
+    return Reference("undecided", None, x, float(problem.loss(x, problem.theta)), reason=reason)
 
 
 def _reference(problem: LPTuning, x: Array, slopes: Array) -> Reference:
     g, direct = problem.loss_grad(x, balls(problem.theta))
-    grad, distance = rounded(matrix((direct + slopes.T @ g)[:, None]))
-    assert np.isfinite(distance)  # the loss is smooth, and no step divides
-    norm = float(np.linalg.norm(grad))
+    status, grad, radius, reason = summed([direct, slopes.T @ g], problem.theta.shape)
     solution = midpoints(x)
     value = float(problem.loss(solution, problem.theta))
-    return Reference("proven", grad.ravel(), solution, value, radius=distance / norm if norm else np.nan)
+    return Reference(status, grad, solution, value, radius=radius, reason=reason)
 
 
 def _carried(problem: LPTuning, steps: int) -> tuple[Array, Array] | None:

@@ -21,6 +21,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.fixed import Fixed
 from problems.forms import Form, LeastSquares, Splitting, Term
@@ -82,8 +83,9 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
         return "a", "shifts", "y", "target"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         from problems._enclosure import certify
 
@@ -114,10 +116,12 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
 
     def _manifold(self, theta: Array) -> tuple[Array, Array, Array, Array]:
         """(groups that are zero (n,), a dual (2, n), x*, region of every pixel); SolveError where no reading is stationary."""
+        if (constant := self._constant(theta)) is not None:
+            return constant
         x, z = self._cone_solution(theta)
         sizes = np.linalg.norm((self._d @ x).reshape(2, -1), axis=0)
         for level in FLAT:
-            regions = self._regions(sizes <= level * sizes.max(initial=1e-300))
+            regions = self._regions(sizes <= level * sizes.max())
             found = _newton(self, theta, regions, x)
             if found is None:
                 continue
@@ -126,6 +130,19 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
             if (np.linalg.norm(dual, axis=0) <= np.exp(theta[0]) * FEASIBLE).all():
                 return zero, dual, found, regions
         raise SolveError("no reading of the flat regions is optimal")
+
+    def _constant(self, theta: Array) -> tuple[Array, Array, Array, Array] | None:
+        """The manifold of x* = c 1, c = <A 1, y> / |A 1|^2, where the dual of least norm shows that it is optimal."""
+        a, n = self.forward(theta), len(self.target)
+        flat = a.sum(axis=1)
+        if not flat.any():
+            return None
+        x = np.full(n, flat @ self.y / (flat @ flat))
+        laplacian = self._d.T @ self._d + 1 / n  # D^T D on all but the constants, where its right-hand side vanishes
+        z = (self._d @ np.linalg.solve(laplacian, -(a.T @ (a @ x - self.y)))).reshape(2, n)
+        if (np.linalg.norm(z, axis=0) > np.exp(theta[0])).any():
+            return None
+        return np.full(n, True), z, x, np.zeros(n, dtype=int)
 
     def _dual(self, theta: Array, x: Array, zero: Array, z: Array) -> Array:
         """The dual (2, n) nearest to z that makes x stationary, prescribed on the nonzero groups."""
@@ -152,7 +169,13 @@ class IsotropicTV(Problem, Splitting, ConicProgram):
         x, t = cp.Variable(n), cp.Variable(n)
         cone = cp.SOC(t, cp.reshape(self._d @ x, (2, n), order="C"), axis=0)
         fit = 0.5 * cp.sum_squares(a @ x - self.y) + np.exp(theta[0]) * cp.sum(t)
-        cp.Problem(cp.Minimize(fit), [cone]).solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+        tight = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
+        try:
+            cp.Problem(cp.Minimize(fit), [cone]).solve(solver=cp.CLARABEL, **tight)
+        except cp.error.SolverError as error:
+            raise SolveError(f"Clarabel: {error}") from None
+        if x.value is None:
+            raise SolveError("Clarabel finds no solution")
         return np.asarray(x.value), -np.asarray(cone.dual_value[1]).reshape(2, n)
 
     @classmethod
@@ -186,7 +209,10 @@ def _newton(problem: IsotropicTV, theta: Array, regions: Array, x: Array) -> Arr
         slope = on.T @ (on @ c - problem.y) + weight * np.einsum("ibd,ib->d", e, unit)
         across = unit[0][:, None] * e[1] - unit[1][:, None] * e[0]  # the component orthogonal to the unit vector
         hessian = on.T @ on + weight * (across.T / sizes) @ across
-        step = np.linalg.solve(hessian, slope)
+        try:
+            step = np.linalg.solve(hessian, slope)
+        except np.linalg.LinAlgError:
+            return None
         c = c - step
         if np.abs(step).max() <= 1e-13 * max(1.0, np.abs(c).max()):
             return np.asarray(t @ c)

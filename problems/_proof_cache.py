@@ -14,36 +14,16 @@ from typing import TYPE_CHECKING, Any
 import flint
 import numpy as np
 
-from problems import (
-    _active,
-    _balls,
-    _basis,
-    _box_dual,
-    _cache,
-    _certificate,
-    _chain,
-    _chain_proof,
-    _edge,
-    _filter_dual,
-    _filter_proof,
-    _graph,
-    _graph_proof,
-    _kkt,
-    _large,
-    _proof,
-)
+from problems import _cache, _certificate, _large
 from problems._certificate import Certificate
 from problems._graph_proof import undecided
+from problems._sources import sources
 from problems.base import Array
 from problems.parametrisations import Parametrisation, Sparse, Weighted
 
 if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
-PROVER = (
-    *(_active, _balls, _basis, _box_dual, _certificate, _chain, _chain_proof, _edge, _filter_dual, _filter_proof),
-    *(_graph, _graph_proof, _kkt, _large, _proof),
-)
 LARGEST = 2**16  # entries of K(theta): a larger sparse or matrix-free one is not proven by dense algebra
 
 
@@ -85,8 +65,9 @@ def _fixed(parametrisation: Parametrisation) -> tuple[Array, ...]:
 
 @cache
 def _prover() -> bytes:
-    sources = [Path(module.__file__).read_bytes() for module in PROVER if module.__file__]
-    return b"".join([*sources, f"{flint.__version__} {flint.__FLINT_VERSION__} {np.__version__}".encode()])
+    """Every source that this module rests on, and the versions of the libraries that compute."""
+    versions = f"{flint.__version__} {flint.__FLINT_VERSION__} {np.__version__}"
+    return b"".join([*(path.read_bytes() for path in sources(__name__)), versions.encode()])
 
 
 def _read(path: Path) -> Certificate | None:

@@ -128,7 +128,7 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
         return "y", "target", "beta"
 
     def structure(self) -> Hashable:
-        return type(self), self.loss_scale, self.parametrisation
+        return type(self), self.loss_scale, self.parametrisation, self.shapes()
 
     @property
     def _scale(self) -> float:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -90,13 +91,19 @@ class Problem(ABC):
     def with_data(self, data: tuple[Any, ...]) -> Self:
         """The same problem on other arrays, which may be a framework's own, and so are not validated."""
         other = copy(self)
+        for name in [name for name in vars(other) if isinstance(getattr(type(self), name, None), cached_property)]:
+            del vars(other)[name]  # derived from the first data
         for name, value in zip(self.data_names(), data, strict=True):
             object.__setattr__(other, name, value)
         return other
 
     def structure(self) -> Hashable:
-        """All that is neither theta nor data: equal for instances that differ in those alone."""
+        """All but the numbers in theta and data: equal for instances that differ in those alone, `shapes` included."""
         return id(self)
+
+    def shapes(self) -> Hashable:
+        """Of theta and of the data: code compiled for one size must not meet another."""
+        return self.theta.shape, tuple(np.shape(getattr(self, name)) for name in self.data_names())
 
 
 class SolveError(ArithmeticError):

@@ -11,6 +11,7 @@ from array_api_compat import array_namespace
 
 from problems import _box_dual
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
@@ -57,8 +58,9 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         return ("target",)
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """Inside the box: (D (D^T z - y))_i = 0; at its faces z_i = s_i exp(t), with the slacks exp(t) - |z_i| inside and
         -s_i (D (D^T z - y))_i at the faces.

@@ -16,7 +16,7 @@ class Ensemble:
     thetas: what can be differentiated, the default first. operators, signals: names that may be given, the default first;
     empty where the axis does not exist. partners: other defaults of these for a theta that asks for them. noise: whether
     sigma is an axis. batches: whether batch is one. n: the default size; small: one at which every method answers within a
-    second; fixed_n: no other than `n` exists. Raises ValueError where an axis has no such value.
+    second; fixed_n: no other than `n` exists; least: the smallest n. Raises ValueError where an axis has no such value.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Ensemble:
     n: int = 64
     small: int = 16
     fixed_n: bool = False
+    least: int = 1
     operators: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     partners: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
@@ -51,6 +52,8 @@ class Ensemble:
         """The instance of that seed; axes that the ensemble lacks are left out, empty names are the default."""
         if self.fixed_n and n != self.n:
             raise ValueError(f"{self.name} has n = {self.n} alone, got n = {n}")
+        if n < self.least:
+            raise ValueError(f"{self.name} needs n of at least {self.least}, got n = {n}")
         if theta not in self.thetas:
             raise ValueError(f"theta of {self.name} must be one of {', '.join(self.thetas)}, got {theta!r}")
         axes: dict[str, Any] = {"n": n, "seed": seed, "theta": theta}

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from problems._conic import weighted_model
-from problems._regression import HeldOut, split
-from problems.base import Array, ConicModel, ConicProgram, Reference, SolveError
+from problems._regression import HeldOut, sparse_minimiser, split, weights_of
+from problems._undecided import undecided_where_unsolved
+from problems.base import Array, ConicModel, ConicProgram, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term, fixed
 from problems.penalties import L1
+
+GUESS = 10_000  # sweeps of coordinate descent before the exact search takes over
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,27 +41,22 @@ class Lasso(HeldOut, Splitting, ConicProgram):
     # Problem
 
     def solve(self, theta: Array) -> Array:
+        weights = np.broadcast_to(weights_of(theta), self.a.shape[1:])
+        return sparse_minimiser(self.a, self.y, weights, 0.0, self._guess(weights))
+
+    def _guess(self, weights: Array) -> Array:
+        """What coordinate descent finds, in units of the weights, so that all of them are 1."""
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import lasso_path
 
-        weights = np.broadcast_to(np.exp(theta), self.a.shape[1:])
-        m = len(self.y)
-        scaled = self.a / weights  # in units of the weights all of them are 1; sklearn divides the squares by m
-        coefficients = lasso_path(scaled, self.y, alphas=[1 / m], tol=1e-12, max_iter=100_000)[1][:, 0]
-        return self._polished(coefficients / weights, weights)
-
-    def _polished(self, x: Array, weights: Array) -> Array:
-        """The exact minimiser on the support of x; SolveError where that is not optimal."""
-        support = x != 0
-        a, signs = self.a[:, support], np.sign(x[support])
-        exact = np.zeros_like(x)
-        exact[support] = np.linalg.solve(a.T @ a, a.T @ self.y - weights[support] * signs)
-        slope = self.a.T @ (self.y - self.a @ exact)
-        if (np.sign(exact[support]) != signs).any() or (np.abs(slope) > weights * (1 + 1e-9)).any():
-            raise SolveError("the support found by coordinate descent is not that of the Lasso")
-        return exact
+        with catch_warnings():
+            simplefilter("ignore", ConvergenceWarning)
+            # sklearn divides the squares by m
+            found = lasso_path(self.a / weights, self.y, alphas=[1 / len(self.y)], tol=1e-12, max_iter=GUESS)
+        return np.asarray(found[1][:, 0] / weights)
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
     # Structure that methods ask for
 
@@ -72,11 +71,12 @@ class Lasso(HeldOut, Splitting, ConicProgram):
         x = cp.Variable(self.a.shape[1])
         return weighted_model(self.theta, 0.5 * cp.sum_squares(self.a @ x - self.y), L1(), x, x)
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + w_S s = 0; slacks s u, and w - |A^T (A x - y)| off S."""
-        from problems._enclosure import Optimality, certify, times
+        from problems._enclosure import Optimality, balls, certify, times
 
-        x = self.solve(self.theta)
+        x, y = self.solve(self.theta), balls(self.y)
         support, a, n = x != 0, self.a, len(x)
         signs, on, off = np.sign(x[support]), a[:, support], a[:, ~support]
 
@@ -94,12 +94,12 @@ class Lasso(HeldOut, Splitting, ConicProgram):
             return full
 
         def slacks(u: Any, theta: Any) -> Any:
-            slope = off.T @ (on @ u - self.y)
+            slope = off.T @ (on @ u - y)
             return np.concatenate([signs * u, weights(theta)[~support] - np.abs(slope)])
 
         system = Optimality(
             start=x[support],
-            residual=lambda u, theta: on.T @ (on @ u - self.y) + weights(theta)[support] * signs,
+            residual=lambda u, theta: on.T @ (on @ u - y) + weights(theta)[support] * signs,
             jacobian=lambda u, theta: times(on.T, on),
             cross=cross,
             read=read,
@@ -119,5 +119,6 @@ ENSEMBLE = Ensemble(
     citation="Tibshirani (1996)",
     formula="1/2 |A x - y|^2 + sum_i exp(theta_i) |x_i|",
     thetas=("weight", "row-weights"),
+    least=2,
     signals=("gaussian", "diabetes", "breast-cancer"),
 )

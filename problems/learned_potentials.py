@@ -11,6 +11,7 @@ import numpy as np
 
 from problems._arrays import local
 from problems._photographs import crop
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Energy, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 
@@ -82,8 +83,9 @@ class LearnedPotentials(Problem, Energy):
         return "basis", "y", "target"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """R(x; theta) = x - y + sum_k e^{nu_k} C_k^T rho'(C_k x), on the whole space."""
         from problems._enclosure import Optimality, certify, times

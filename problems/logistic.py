@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems._wheels import scikit_learn
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
@@ -84,8 +85,9 @@ class Logistic(Problem, Conditioned, Splitting):
         return "a", "y", "a_val", "y_val"
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """A^T (P - Y) + exp(theta) X = 0 with the probabilities P_i = softmax(X^T a_i)."""
         from problems._enclosure import Optimality, certify

@@ -73,7 +73,7 @@ class LPTuning(Problem, Computation):
         return "c", "a", "lower", "upper"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
     def reference(self) -> Reference:
         """The three columns of dx/dtheta carried along in ball arithmetic, every clip decided strictly."""

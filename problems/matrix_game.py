@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
@@ -73,8 +74,9 @@ class MatrixGame(Problem, Splitting, ConicProgram):
         return ("target",)
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """u = (x_S, v, y_T, v'): A_TS x_S = v, sum x_S = 1, A_TS^T y_T = v', sum y_T = 1; slacks x_S, y_T, v - Ax, A'y - v'."""
         from problems._enclosure import Optimality, certify

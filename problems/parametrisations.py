@@ -16,6 +16,7 @@ from problems.base import Array
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+LOG = 700  # of weights whose exponential float64 can hold
 DENSE = 2**27  # entries, 1 GiB: the largest matrix that a sparse operator is written out as
 
 
@@ -100,10 +101,11 @@ class Sparse(Parametrisation):
     keeps_rank = False
 
     def __post_init__(self) -> None:
-        if getattr(self.w, "format", None) != "csr" or not self.w.has_canonical_format:
-            raise ValueError(
-                "W must be a scipy.sparse CSR array with sorted indices and no duplicates; call W.tocsr().sum_duplicates()"
-            )
+        if getattr(self.w, "format", None) != "csr":
+            raise ValueError(f"W must be a scipy.sparse CSR array, got {_kind(self.w)}; pass scipy.sparse.csr_array(W)")
+        if not self.w.has_canonical_format:
+            remedy = "call W.sum_duplicates(), which works in place, before Sparse(W)"
+            raise ValueError(f"W must have sorted indices and no duplicates; {remedy}")
 
     @cached_property
     def columns(self) -> Array:
@@ -153,6 +155,11 @@ class Sparse(Parametrisation):
             raise ValueError(f"W must have shape (k, n) with n = {n} as y has, got {self.w.shape}")
         if theta.shape != (self.w.nnz,):
             raise ValueError(f"theta (values of W) must have shape (nnz,) = ({self.w.nnz},), got {theta.shape}")
+
+
+def _kind(w: Any) -> str:
+    """What a W that is no CSR array is called in a message."""
+    return f"format {w.format!r}" if hasattr(w, "format") else type(w).__name__
 
 
 def _places(groups: Array, partners: Array, count: int) -> list[tuple[Array, Array]]:
@@ -232,6 +239,11 @@ class Weighted(Parametrisation):
             raise ValueError(f"W must have shape (k, n) with n = {n} as y has, got {self.w.shape}")
         if theta.shape not in ((), (self.w.shape[0],)):
             raise ValueError(f"theta (log-weights) must have shape () or ({self.w.shape[0]},), got {theta.shape}")
+        if (np.abs(theta) > LOG).any():
+            worst = float(theta.ravel()[np.abs(theta).argmax()])
+            raise ValueError(
+                f"theta (log-weights) must lie between -{LOG} and {LOG}, so that exp(theta) is a number, got {worst:g}"
+            )
 
 
 @dataclass(frozen=True)

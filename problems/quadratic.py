@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Conditioned, Constants, LinearSystem, Problem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term
@@ -55,8 +56,9 @@ class QuadraticBilevel(Problem, Conditioned, Splitting, LinearSystem):
         return "a1", "b1", "a2", "b2", "a3"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """A2^T (A2 u + A3 theta - b2) = 0, linear in u and theta."""
         from problems._enclosure import Optimality, certify, times

@@ -10,6 +10,7 @@ import numpy as np
 
 from problems._arrays import local
 from problems._regression import HeldOut, split
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Conditioned, Constants, LinearSystem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term
@@ -38,8 +39,9 @@ class Ridge(HeldOut, Conditioned, Splitting, LinearSystem):
         return np.asarray(np.linalg.lstsq(*self._data(theta))[0])
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """A^T (A u - y) + exp(theta) u = 0."""
         from problems._enclosure import Optimality, certify, times
@@ -100,5 +102,6 @@ ENSEMBLE = Ensemble(
     thetas=("weight", "row-weights"),
     n=64,
     small=10,
+    least=2,
     signals=("diabetes", "gaussian"),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Smooth, Splitting, Term
@@ -82,8 +83,9 @@ class SmoothTV(Problem, Conditioned, Splitting):
         return "y", "target"
 
     def structure(self) -> Hashable:
-        return type(self)
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """grad_x Phi = 0; with t = D x and q = t^2 + nu^2 its derivatives in log alpha, log nu, log xi are
         alpha D^T (t q^{-1/2}), -alpha nu^2 D^T (t q^{-3/2}) and xi x.
@@ -94,13 +96,14 @@ class SmoothTV(Problem, Conditioned, Splitting):
 
         def jacobian(u: Any, theta: Any) -> Any:
             alpha, nu, xi = np.exp(theta)
-            bend = alpha * nu**2 * (_jumps(u) ** 2 + nu**2) ** -1.5
+            t = _jumps(u)
+            bend = alpha * nu**2 * (t * t + nu**2) ** -1.5
             return (1 + xi) * np.eye(len(u)).astype(u.dtype) + d.T @ (bend[:, None] * d)
 
         def cross(u: Any, theta: Any, w: Any) -> Any:
             alpha, nu, xi = np.exp(theta)
             t, v = _jumps(u), _jumps(w)
-            q = t**2 + nu**2
+            q = t * t + nu**2
             return np.array([(alpha * t * q**-0.5 * v).sum(), -(alpha * nu**2 * t * q**-1.5 * v).sum(), (xi * u * w).sum()])
 
         system = Optimality(
@@ -158,7 +161,7 @@ class SmoothedVariation(Smooth):
 
         def gradient(x: Any) -> Any:
             t = _jumps(x)
-            flow = alpha * t / xp.sqrt(t**2 + nu**2)
+            flow = alpha * t / xp.sqrt(t * t + nu**2)
             edge = 0 * flow[:1]
             return x - y + xp.concat([edge, flow]) - xp.concat([flow, edge]) + xi * x
 

@@ -11,6 +11,7 @@ from array_api_compat import array_namespace
 
 from problems import _box_dual
 from problems._arrays import local
+from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Problem, Reference, ValueFunction
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, LeastSquares, Splitting, Term
@@ -52,8 +53,9 @@ class TVValue(Problem, Splitting, ValueFunction):
         return self.theta + 0.01 * np.append(1.0, np.abs(self.theta[1:])) * rng.standard_normal(self.theta.shape)
 
     def structure(self) -> Hashable:
-        return type(self), self.theta.shape
+        return type(self), self.shapes()
 
+    @undecided_where_unsolved
     def reference(self) -> Reference:
         """z_i = s_i at its bounds; inside them (D x)_i = 0 with x = u - lambda D^T z; slacks 1 - |z_i| and s_i (D x)_i."""
         from problems._enclosure import Optimality, certify

@@ -1,0 +1,73 @@
+"""The key of the proof cache follows from what the prover imports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from problems import AnalysisL1, _cache, _proof_cache, _sources
+
+
+def test_the_prover_rests_on_what_it_imports() -> None:
+    """Modules that a list kept by hand had lost, a lazy import, and the kernels in C."""
+    names = {path.relative_to(_sources.ROOT).as_posix() for path in _sources.sources("problems._proof_cache")}
+    for name in (
+        "_certificate",
+        "_proof",
+        "_large",
+        "_chain",
+        "parametrisations",
+        "base",
+        "_graph",
+        "_filter_proof",
+        "kernels/build",
+    ):
+        assert f"problems/{name}.py" in names
+    assert any(name.endswith(".c") for name in names)
+    assert not any(name.startswith(("methods/", "harness/", "tests/")) for name in names)
+    assert "problems/lasso.py" not in names
+
+
+def test_whatever_a_proof_runs_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All modules of problems/ that hold a function which runs while an instance is proven, but that of the problem itself."""
+    monkeypatch.setenv(_cache.VARIABLE, "0")
+    ran: set[str] = set()
+
+    def watch(frame: object, event: str, argument: object) -> None:
+        code = getattr(frame, "f_code", None)
+        if event == "call" and code is not None:
+            ran.add(code.co_filename)
+
+    problems = [AnalysisL1.draw(n=16, operator=name, seed=1) for name in ("tv", "random", "filters")]
+    problems += [
+        AnalysisL1.draw(n=16, theta="sparse"),
+        AnalysisL1.draw(n=64, operator="tv-2d", signal="image-patches", theta="weight"),
+    ]
+    sys.setprofile(watch)
+    try:
+        for problem in problems:
+            _proof_cache.certified(problem)
+    finally:
+        sys.setprofile(None)
+    ours = {Path(name) for name in ran if Path(name).is_relative_to(_sources.ROOT / "problems")}
+    assert len(ours) > 5
+    assert ours - set(_sources.sources("problems._proof_cache")) <= {_sources.ROOT / "problems" / "analysis_l1.py"}
+
+
+def test_a_changed_module_changes_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One byte of any of them."""
+    problem = AnalysisL1.draw(n=8)
+    paths = _sources.sources("problems._proof_cache")
+    keys = set()
+    for i in range(len(paths)):
+        changed = tmp_path / f"{i}.py"
+        changed.write_bytes(paths[i].read_bytes() + b"#")
+        monkeypatch.setattr(_proof_cache, "sources", lambda name, i=i, changed=changed: [*paths[:i], changed, *paths[i + 1 :]])
+        _proof_cache._prover.cache_clear()
+        keys.add(_proof_cache._key(problem))
+    monkeypatch.undo()
+    _proof_cache._prover.cache_clear()
+    keys.add(_proof_cache._key(problem))
+    assert len(keys) == len(paths) + 1
