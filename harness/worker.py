@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from harness import memory, timing
-from harness.catalogue import entries, with_ladders
+from harness.answers import level, sentence, told
+from harness.catalogue import CHECKED, entries, with_ladders
 from harness.conformance import verdict
 from harness.costs import Stopwatch
 from harness.judge import judge
@@ -78,29 +79,31 @@ def main(connection: Connection, settings: Settings) -> None:
             request, arguments = connection.recv()
         except EOFError:
             return
-        # The one place that catches everything: a cell's failure is data.
+        # The one place that catches everything, an exit included: a cell's failure is data.
         try:
             reply: dict[str, Any] = getattr(worker, request)(*arguments)
         except Refused as refusal:
             reply = {"status": refusal.status, "reason": refusal.reason}
-        except Exception as error:
-            traceback.print_exc()
-            reply = {"status": classify(error), "reason": f"{type(error).__name__}: {_first_line(error)}"}
+        except BaseException as error:
+            _show(error)
+            reply = {"status": classify(error), "reason": told(error)}
         memory.release()
         sys.stdout.flush()
         sys.stderr.flush()
         connection.send(("done", (reply, worker.clock.read())))
 
 
-def classify(error: Exception) -> str:
+def _show(error: BaseException) -> None:
+    """The traceback, unless the exception cannot even be shown."""
+    with suppress(Exception):
+        traceback.print_exception(error)
+
+
+def classify(error: BaseException) -> str:
     """oom where the error says that memory ran out, else error."""
-    text = str(error)
+    text = told(error)
     marks = ("can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory")
     return "oom" if isinstance(error, MemoryError) or any(mark in text for mark in marks) else "error"
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")[:300]
 
 
 def _isolate(settings: Settings) -> None:
@@ -125,7 +128,7 @@ class Worker:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
-        self._catalogue = with_ladders(entries(settings.sources))
+        self._catalogue = with_ladders((*entries(settings.sources), *CHECKED))
         self._cells: dict[str, _Cell] = {}
         self.clock = Stopwatch()
 
@@ -160,7 +163,7 @@ class Worker:
             if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
                 gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
             if reference is not None:
-                columns |= judge(gradient, problem, reference, method.promise(problem), differences)
+                columns |= judge(gradient, problem, reference, _promise(method, problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
@@ -211,9 +214,10 @@ class Worker:
             columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
 
-    def check(self, method: GradientMethod, check: str, instance: str) -> dict[str, Any]:
+    def check(self, label: str, check: str, instance: str) -> dict[str, Any]:
         """The verdict of one conformance check; its instance and the reference of that are preparation, too."""
         self._begin("preparation")
+        method = self._catalogue[label]
         if name := missing(method):
             raise Refused("not-installed", f"{name} is not installed")
         return {"verdict": verdict(method, check, instance, self._begin)}
@@ -247,11 +251,16 @@ def missing(method: GradientMethod) -> str:
     return next((name for name in method.requires if find_spec(name.split(".")[0]) is None), "")
 
 
+def _promise(method: GradientMethod, problem: Problem) -> float | None:
+    found = method.promise(problem)
+    return None if found is None else level("promise", found)
+
+
 def _usable(method: GradientMethod, problem: Problem, device: str) -> GradientMethod:
     """The method on the device; Refused where it cannot be measured."""
     if name := missing(method):
         raise Refused("not-installed", f"{name} is not installed")
-    if reason := method.unsupported(problem):
+    if reason := sentence("unsupported", method.unsupported(problem)):
         raise Refused("unsupported", reason)
     placed = method.on(device)
     if placed is None:
