@@ -42,6 +42,12 @@ def is_source(name: str) -> bool:
     return ".py" in name
 
 
+def absolute(source: str) -> str:
+    """The same method whatever the folder of the process."""
+    path, colon, name = source.rpartition(":")
+    return f"{Path(path).resolve()}{colon}{name}" if path else source
+
+
 def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
     """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all", CORE for no name."""
     names = tuple(dict.fromkeys(names))

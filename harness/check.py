@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness import environment
-from harness.catalogue import CHECKED, MethodError, is_source, select
+from harness.catalogue import CHECKED, MethodError, absolute, is_source, select
 from harness.conformance import CHECKS, trap_named
 from harness.known_faults import KNOWN_FAULTS, KnownFault, known
 from harness.processes import Handle, Limits, Lost, context
@@ -94,7 +94,7 @@ def run(name: str, show: Callable[[str], None], timeout_s: float, preparation_s:
     """Every check of one method (or of all that the name stands for); whether all passed."""
     methods = chosen(name)
     failed = silent = 0
-    with Checker(methods, (name,) if is_source(name) else (), timeout_s, preparation_s) as checker:
+    with Checker(methods, (absolute(name),) if is_source(name) else (), timeout_s, preparation_s) as checker:
         for method in methods:
             show(method.label)
             for check, instance in EVERY:

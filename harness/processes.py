@@ -62,12 +62,19 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**dict.fromkeys(names, str(threads)), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
 
 
+def safe_path() -> dict[str, str]:
+    """Variables that give a new interpreter our modules, and none of the folder that it starts in."""
+    root = str(Path(__file__).resolve().parent.parent)
+    others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part not in ("", root)]
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join([root, *others])}
+
+
 def context(threads: int, preload: Iterable[str] = ()) -> Any:
     """A forkserver whose server starts with the thread variables set and these modules imported (absent ones are left out).
 
     Imported once there, they cost a worker nothing; importing starts no backend and no thread, so forking is safe.
     """
-    os.environ.update(thread_environment(threads))
+    os.environ.update(thread_environment(threads) | safe_path())
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(["harness.worker", "harness.cli", *preload])
     return found

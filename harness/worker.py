@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import os
 import resource
 import signal
@@ -116,6 +117,9 @@ def _isolate(settings: Settings) -> None:
     output = os.open(settings.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a method prints is never too much for the encoding
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if settings.memory_limit:
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit,) * 2)

@@ -9,8 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from errno import ENOTDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from results.record import COLUMNS, SCHEMA, Measured, Planned, row
 
@@ -42,11 +44,11 @@ class Run:
             raise RunError(f"run folder {path} exists already; give another --out, or go on with --resume {path}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+            staging = path.parent / f".{path.name}-{uuid4().hex[:8]}"
+            staging.mkdir()  # as the umask has it
         except OSError as error:
             raise RunError(f"cannot write to {path.parent}: {error.strerror}; give another --out") from None
         try:
-            staging.chmod(0o755)
             plan = {"schema": SCHEMA, "settings": settings, "cells": {key: asdict(cell) for key, cell in cells.items()}}
             for name, content in (("plan", plan), ("environment", environment), ("methods", methods)):
                 (staging / f"{name}.json").write_text(json.dumps(content, indent=1))
@@ -142,6 +144,18 @@ class Run:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
             return json.loads((self.path / f"{name}.json").read_text())
         raise RunError(f"{self.path / name}.json is missing or not JSON; the run folder is damaged, measure it again")
+
+
+def require_place(folder: Path, option: str) -> None:
+    """RunError where nothing can be written there; told before the work, not after it."""
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        if not place.is_dir():
+            raise NotADirectoryError(ENOTDIR, f"{place} is no folder")
+        with tempfile.TemporaryFile(dir=place):
+            return
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error.strerror}; give another {option}") from None
 
 
 def _append(path: Path, lines: list[dict[str, Any]]) -> None:

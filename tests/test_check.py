@@ -54,10 +54,10 @@ def test_a_right_method_passes(method: GradientMethod) -> None:
 
 
 FAULTY = {
-    _checked.Scaled(): {"gradient", "trap"},
+    _checked.Scaled(): {"gradient", "converged", "trap"},
     _checked.Mute(): {"trap"},
     _checked.Remembers(): {"purity"},
-    _checked.Single(): {"gradient", "float64", "trap", "batch", "homogeneity"},
+    _checked.Single(): {"gradient", "converged", "float64", "trap", "batch", "homogeneity"},
     _checked.Overwrites(): {"inputs"},
     _checked.Rounds(): {"homogeneity", "trap"},
     _checked.Sums(): {"batch"},
