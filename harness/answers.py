@@ -63,7 +63,7 @@ def told(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "its message cannot be read"
-    return f"{type(error).__name__}: {_line(text)}"
+    return ": ".join(filter(None, (type(error).__name__, _line(text))))
 
 
 def _line(text: str) -> str:

@@ -122,6 +122,11 @@ def in_vain(path: Path) -> str:
 
 
 def _measure(made: Run, options: Options, client: Any) -> Path:
+    with made.measured():
+        return _measure_alone(made, options, client)
+
+
+def _measure_alone(made: Run, options: Options, client: Any) -> Path:
     console = Console(stderr=True)
     done = made.rows()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -139,6 +144,8 @@ def _measure(made: Run, options: Options, client: Any) -> Path:
                 made.compact()
             else:
                 with Runner(made.cells.values(), options, on_cell) as runner:
+                    if runner.shares_cores:
+                        console.print("other runs measure on every core: times are disturbed; wait for their end")
                     runner.timer(made)
                     runner.measure(made)
         except KeyboardInterrupt:

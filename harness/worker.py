@@ -9,12 +9,14 @@ import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -35,6 +37,10 @@ from results import Planned
 THETAS = 8
 DIFFERENCES = "fd-entrywise"  # the label whose answer is the papers' yardstick
 SAMPLES = 4
+OUT_OF_MEMORY = (
+    "can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory",
+    "failed to map segment", "annot allocate memory",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ def main(connection: Connection, settings: Settings) -> None:
             return
         # The one place that catches everything, an exit included: a cell's failure is data.
         try:
+            _require_room(settings.memory_limit)
             reply: dict[str, Any] = getattr(worker, request)(*arguments)
         except Refused as refusal:
             reply = {"status": refusal.status, "reason": refusal.reason}
@@ -94,6 +101,13 @@ def main(connection: Connection, settings: Settings) -> None:
         connection.send(("done", (reply, worker.clock.read())))
 
 
+def _require_room(limit: int) -> None:
+    """Refused where the interpreter alone, with its libraries, holds more than the limit."""
+    if limit and (held := memory.data()) > limit:
+        reason = f"a worker alone holds {held / 2**30:.2g} GiB, above --memory-limit {limit / 2**30:.2g}; raise it"
+        raise Refused("oom", reason)
+
+
 def _show(error: BaseException) -> None:
     """The traceback, unless the exception cannot even be shown."""
     with suppress(Exception):
@@ -103,8 +117,7 @@ def _show(error: BaseException) -> None:
 def classify(error: BaseException) -> str:
     """oom where the error says that memory ran out, else error."""
     text = told(error)
-    marks = ("can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory")
-    return "oom" if isinstance(error, MemoryError) or any(mark in text for mark in marks) else "error"
+    return "oom" if isinstance(error, MemoryError) or any(mark in text for mark in OUT_OF_MEMORY) else "error"
 
 
 def _isolate(settings: Settings) -> None:
@@ -227,19 +240,26 @@ class Worker:
         return {"verdict": verdict(method, check, instance, self._begin)}
 
     def drop(self) -> dict[str, Any]:
-        """Forget the block."""
+        """Forget the block; how many threads and children its methods left."""
         self._cells.clear()
-        return {}
+        return {"left": threading.active_count() - 1 + _children()}
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
         self._begin("call")
-        taken = timing.sample(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
+        taken = timing.watched(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
         cell.position += loops
         return taken
 
     def _begin(self, what: str) -> None:
         """Tell the parent, whose limit starts now."""
         self._connection.send((what, None))
+
+
+def _children() -> int:
+    """Living children of this process; 0 where the platform cannot tell."""
+    with suppress(OSError):
+        return sum(len(file.read_text().split()) for file in Path("/proc/self/task").glob("*/children"))
+    return 0
 
 
 def _thetas(prepared: Prepared, problem: Problem, rng: np.random.Generator) -> list[Array]:

@@ -108,7 +108,7 @@ class Measured:
     rank: float = NAN
     cond: float = NAN
     canary: float = NAN  # seconds of a fixed kernel, timed on the same core beside this cell
-    noisy: bool = False  # the canary ran slow, or the samples spread widely
+    noisy: bool = False  # the canary ran slow, the samples spread widely, or they waited for their core
     host: str = ""
 
     def __post_init__(self) -> None:

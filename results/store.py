@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from errno import ENOTDIR
+from errno import ENOLCK, ENOTDIR, ENOTSUP
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -104,6 +104,21 @@ class Run:
             staging.replace(self.path / "checks.json")
         except OSError as error:
             raise RunError(f"cannot write to {self.path}: {error.strerror}; give another --into") from None
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """For this process alone, until it ends: RunError where another one measures the run."""
+        import fcntl
+
+        with (self.path / "records.jsonl").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"{self.path} is being measured by another process; wait for its end, or stop it") from None
+            except OSError as error:
+                if error.errno not in (ENOLCK, ENOTSUP):  # a file system without locks
+                    raise
+            yield
 
     def append(self, results: Iterable[tuple[str, Planned, Measured]]) -> None:
         """Write the lines of one finished block together and wait until they are on the disk."""
