@@ -9,7 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+from harness.answers import told
 from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
+from methods.unrolled import Unrolled
+
+# Checked beside METHODS and never measured: a second penalty of ADMM, for the answers differ where no gradient exists.
+CHECKED: tuple[GradientMethod, ...] = (Unrolled("admm-stiff"),)
+TEXTS = ("name", "family", "knob", "batching", "biased", "citation", "formula")
 
 
 class MethodError(ValueError):
@@ -34,6 +40,12 @@ def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]
 def is_source(name: str) -> bool:
     """Whether a --method argument names a file rather than a method of the suite."""
     return ".py" in name
+
+
+def absolute(source: str) -> str:
+    """The same method whatever the folder of the process."""
+    path, colon, name = source.rpartition(":")
+    return f"{Path(path).resolve()}{colon}{name}" if path else source
 
 
 def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
@@ -80,11 +92,19 @@ def _check(methods: tuple[GradientMethod, ...], source: str) -> None:
     """MethodError where a method cannot say what it is."""
     try:
         variants = with_ladders(methods).values()
+        odd = [name for variant in variants for name in TEXTS if not _written(getattr(variant, name))]
         strays = [variant.knob for variant in variants if variant.knob and variant.knob not in variant.knobs]
     except Exception as error:
-        raise MethodError(f"{source} cannot be described: {_told(error)}; mend its name, fields or ladder") from error
+        raise MethodError(f"{source} cannot be described: {told(error)}; mend its name, fields or ladder") from error
+    if odd:
+        raise MethodError(f"{source}: {odd[0]} must be a str of valid text; mend it")
     if strays:
         raise MethodError(f"{source}: knob must be the name of a field, got {strays[0]!r}")
+
+
+def _written(text: object) -> bool:
+    """Whether it can be written to a file as it is."""
+    return isinstance(text, str) and text == text.encode(errors="replace").decode()
 
 
 def _distinct(methods: tuple[GradientMethod, ...]) -> tuple[GradientMethod, ...]:
@@ -97,13 +117,11 @@ def _distinct(methods: tuple[GradientMethod, ...]) -> tuple[GradientMethod, ...]
     return methods
 
 
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _module(path: Path) -> ModuleType:
     if not path.is_file():
         raise MethodError(f"--method names the file {path}, which does not exist")
+    if (folder := str(path.resolve().parent)) not in sys.path:
+        sys.path.append(folder)  # for what the file imports from beside it; ours and what is installed go first
     name = f"_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -112,7 +130,7 @@ def _module(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise MethodError(f"{path} cannot be imported: {_told(error)}; mend the file") from error
+        raise MethodError(f"{path} cannot be imported: {told(error)}; mend the file") from error
     return module
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,12 +25,19 @@ Names = list[str] | None
 _PREPARATION = "seconds that set-up with the first call, which may compile, may take; never less than a call"
 
 
+FAULT = 70  # a fault of ours; 1 means that a check failed, a run got worse, or no cell of it succeeded
+
+
 class BadInput(typer.TyperException):
     """One line: the thing, what was expected, what was got, the remedy."""
 
 
 def main() -> None:
-    """Entry point: bad input of any kind is one line on stderr and exit code 2."""
+    """Entry point: bad input of any kind is one line on stderr and exit code 2, a fault of ours a traceback and FAULT."""
+    from harness import streams
+
+    streams.prepare()
+    os.environ["PYTHONSAFEPATH"] = "1"  # of every process that is started: the folder of the call lends no modules
     try:
         sys.exit(app(standalone_mode=False))
     except typer.TyperException as error:
@@ -38,6 +47,9 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         print("dargmin: interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(FAULT)
 
 
 @app.command()
@@ -96,6 +108,9 @@ def run(
             _report([finished], finished / "report")
     if commands.interrupted(finished):
         raise typer.Abort
+    if said := commands.in_vain(finished):
+        print(f"dargmin: {said}", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -203,6 +218,7 @@ def reproduce(
     """
     with _one_line():
         from harness.experiments import EXPERIMENTS
+        from results import require_place
 
         if name != "all" and name not in EXPERIMENTS:
             raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got {name!r}")
@@ -210,6 +226,7 @@ def reproduce(
             folder = out or RUNS / f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
             if out and name == "all":
                 folder = out / chosen
+            require_place(folder, "--out")
             made = EXPERIMENTS[chosen](folder, quick)
             print(f"written: {_claim(folder) if made.name == 'claim.json' else made}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import environment
+from harness.processes import safe_path
 from harness.runner import Options, Runner, unfinished
 from results import Measured, Planned, Run, RunError
 
@@ -82,7 +84,10 @@ def _block(members: Members, options: Options) -> Rows:
     """On a worker: a new interpreter runs the block, for dask's own processes may have no children."""
     with _one_at_a_time:
         command = [sys.executable, "-m", "harness.cluster"]
-        done = subprocess.run(command, input=pickle.dumps((members, options)), capture_output=True, cwd=ROOT, check=False)
+        environ = {**os.environ, **safe_path()}
+        done = subprocess.run(
+            command, input=pickle.dumps((members, options)), capture_output=True, cwd=ROOT, env=environ, check=False
+        )
     if done.returncode:
         lines: Iterable[str] = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuntimeError([*lines, f"exit code {done.returncode}"][-2 if lines else -1])

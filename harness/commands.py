@@ -14,13 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness import cluster, environment, estimate
-from harness.catalogue import is_source, select, with_ladders
+from harness.catalogue import absolute, is_source, select, with_ladders
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, ensemble, plan
 from methods import DEVICES, METHODS, SETTINGS, YARDSTICKS
 from problems import Ensemble
 from results import Planned, Run, RunError
+
+SUCCEEDED = ("ok", "inaccurate")  # statuses of a cell that has its figures
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,11 @@ def require_device(device: str) -> None:
 
 def _versions(sources: Iterable[str]) -> dict[str, str]:
     """What a row depends on beside its inputs: libraries, code, and the content of the users' files."""
-    files = {Path(source.rpartition(":")[0]) for source in sources}
-    contents = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent" for file in files}
+    files = dict.fromkeys(Path(source.rpartition(":")[0]) for source in sources)
+    contents = {  # by place in the list: where a file lies does not matter, what it says does
+        f"{file.name} {number}": hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent"
+        for number, file in enumerate(files)
+    }
     return {**environment.versions(), "commit": environment.commit(), **contents}
 
 
@@ -106,7 +111,22 @@ def interrupted(path: Path) -> bool:
     return len(made.rows()) < len(made.cells)
 
 
+def in_vain(path: Path) -> str:
+    """What is said where no cell of a finished run succeeded; empty where one did."""
+    made = Run.open(path)
+    rows = [row for key, row in made.rows().items() if key in made.cells]
+    if any(row["status"] in SUCCEEDED for row in rows) or not rows:
+        return ""
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(row["status"] for row in rows).items())
+    return f"none of {_count(len(rows), 'cell')} succeeded ({counts}); the first: {rows[0]['label']}: {rows[0]['reason']}"
+
+
 def _measure(made: Run, options: Options, client: Any) -> Path:
+    with made.measured():
+        return _measure_alone(made, options, client)
+
+
+def _measure_alone(made: Run, options: Options, client: Any) -> Path:
     console = Console(stderr=True)
     done = made.rows()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -124,6 +144,8 @@ def _measure(made: Run, options: Options, client: Any) -> Path:
                 made.compact()
             else:
                 with Runner(made.cells.values(), options, on_cell) as runner:
+                    if runner.shares_cores:
+                        console.print("other runs measure on every core: times are disturbed; wait for their end")
                     runner.timer(made)
                     runner.measure(made)
         except KeyboardInterrupt:
@@ -144,7 +166,7 @@ def _options(request: Request) -> Options:
     if not 1 <= request.threads <= cores:
         raise ValueError(f"--threads must be between 1 and the {cores} cores found, got {request.threads}")
     return Options(
-        sources=tuple(dict.fromkeys(name for name in request.methods if is_source(name))),
+        sources=tuple(dict.fromkeys(absolute(name) for name in request.methods if is_source(name))),
         threads=request.threads,
         budget_s=request.budget_s or BUDGET_S.get(request.preset or "default", 1.0),
         timeout_s=request.timeout_s or TIMEOUT_S.get(request.preset or "", 60.0),

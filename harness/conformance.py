@@ -9,9 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from harness.verdicts import EXACT, WRONG, Answer, Begin, Verdict, ask, by_design, graded
-from methods import GradientMethod
+from harness.answers import received, sentence
+from harness.judge import reference_error
+from harness.verdicts import EXACT, WRONG, Answer, Begin, Verdict, ask, by_design, error, graded
+from methods import Gradient, GradientMethod
 from problems import AnalysisL1
+from problems.base import Array
 from problems.traps import COTANGENTS, TRAPS, Trap
 
 # Regular instances: the reference has a gradient, far from any kink.
@@ -26,6 +29,7 @@ REGULAR: dict[str, dict[str, str]] = {
     "dct, weight": {"operator": "dct", "theta": "weight"},
 }
 BATCH = 3
+CLAIMS = ("tv",)  # where what an answer says beside its gradient is judged
 
 
 @cache
@@ -57,14 +61,14 @@ def check_float64(method: GradientMethod, instance: str, begin: Begin) -> Verdic
 def check_purity(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """theta, another, the same again: identical bits."""
     problem = regular(instance)
-    if reason := method.unsupported(problem):
+    if reason := sentence("unsupported", method.unsupported(problem)):
         return _law(Answer(refused=reason), math.nan)
     begin("preparation")
     prepared = method.prepare(problem)
     other = problem.perturbed(np.random.default_rng(0))
     grads = []
     for theta in (problem.theta, other, problem.theta):
-        answer = Answer(prepared(np.array(theta)))
+        answer = Answer(received(prepared(np.array(theta))))
         grads.append(answer.grad.copy())
         begin("call")
     figure = float(np.abs(grads[2] - grads[0]).max())
@@ -75,11 +79,11 @@ def check_purity(method: GradientMethod, instance: str, begin: Begin) -> Verdict
 def check_inputs(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The caller's theta is not written to, nor is it the gradient's memory."""
     problem = regular(instance)
-    if reason := method.unsupported(problem):
+    if reason := sentence("unsupported", method.unsupported(problem)):
         return _law(Answer(refused=reason), math.nan)
     theta = np.array(problem.theta)
     begin("preparation")
-    answer = Answer(method.prepare(problem)(theta))
+    answer = Answer(received(method.prepare(problem)(theta)))
     right = theta.tobytes() == problem.theta.tobytes() and not np.shares_memory(theta, answer.grad)
     return _law(answer, 0.0 if right else math.inf, "the array of the caller was changed or is shared")
 
@@ -148,6 +152,68 @@ def check_loose(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     return max(verdicts, key=lambda v: (v.outcome == "silent", v.outcome == "flagged", v.figure))
 
 
+# What an answer claims beside its gradient, on a regular instance.
+
+
+def check_value(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
+    """L(x*) within the promise."""
+    answer, problem = _answer(method, instance, begin), regular(instance)
+    truth = problem.reference().value
+    return _claim(answer, lambda found: abs(float(found.value) - truth) / (abs(truth) or 1.0), method.promise(problem), "value")
+
+
+def check_solution(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
+    """x* within the promise."""
+    answer, problem = _answer(method, instance, begin), regular(instance)
+    truth = problem.reference().solution
+
+    def figure(found: Gradient) -> float:
+        if found.solution.shape != truth.shape:
+            return math.inf
+        return float(np.linalg.norm(found.solution - truth) / (np.linalg.norm(truth) or 1.0))
+
+    return _claim(answer, figure, method.promise(problem), "solution")
+
+
+def check_converged(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
+    """Who claims convergence has the gradient to its promise, without one to WRONG."""
+    answer = _answer(method, instance, begin)
+    if answer.gradient is None or not answer.gradient.converged:
+        return _law(answer, 0.0)
+    promise = method.promise(regular(instance))
+    return _claim(answer, lambda found: error(answer, _truth(instance)), promise, "error of what is claimed to have converged")
+
+
+def check_bound(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
+    """The error of the gradient is within the method's own bound; the figure is by how much it is above."""
+    answer = _answer(method, instance, begin)
+    if answer.gradient is None or answer.gradient.bound is None:
+        return _law(answer, 0.0)
+    bound, found = answer.gradient.bound, error(answer, _truth(instance))
+    above = max(found - bound - reference_error(regular(instance).reference()), 0.0)
+    return _law(answer, above, f"error {found:.1e}: the method's own bound {bound:.1e} is violated")
+
+
+def check_pattern(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
+    """Who promises a gradient has the signs right that it took for granted; the figure counts the wrong ones."""
+    answer, problem = _answer(method, instance, begin), regular(instance)
+    truth = problem.reference().pattern
+    if answer.gradient is None or answer.gradient.pattern is None or truth is None:
+        return _law(answer, 0.0)
+    pattern = answer.gradient.pattern
+    wrong = float(np.count_nonzero(pattern != truth)) if pattern.shape == truth.shape else math.inf
+    limit = math.inf if method.promise(problem) is None else 0.0
+    return _law(answer, wrong, f"{wrong:g} rows have another sign than the pattern says", limit)
+
+
+def check_note(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
+    """Who promises an exact gradient raises no doubt where it exists."""
+    answer, promise = _answer(method, instance, begin), method.promise(regular(instance))
+    if answer.gradient is None or not answer.gradient.note or promise is None or promise > EXACT:
+        return _law(answer, 0.0)
+    return _law(answer, math.inf, f"a doubt where there is none: {answer.gradient.note}")
+
+
 def check_trap(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """What the method returns on a trap against what is right there."""
     trap = trap_named(instance)
@@ -185,6 +251,33 @@ def _at_kink(answer: Answer, promise: float | None) -> Verdict:
     return Verdict("", "", not exact, "silent", message=f"{reason}; |g| = {norm:.2g}", norm=norm)
 
 
+_last: list[tuple[GradientMethod, str, Answer]] = []
+
+
+def _answer(method: GradientMethod, instance: str, begin: Begin) -> Answer:
+    """The answer on a regular instance, asked for once for all that it claims."""
+    if not (_last and _last[0][0] is method and _last[0][1] == instance):
+        _last[:] = [(method, instance, ask(method, regular(instance), begin))]
+    return _last[0][2]
+
+
+def _truth(instance: str) -> Array:
+    truth = regular(instance).reference().grad
+    assert truth is not None
+    return truth
+
+
+def _claim(answer: Answer, figure: Callable[[Gradient], float], promise: float | None, what: str) -> Verdict:
+    """A number beside the gradient, graded like the gradient: right within the promise, without one within WRONG."""
+    if answer.gradient is None:
+        return _law(answer, math.nan)
+    found, limit = figure(answer.gradient), WRONG if promise is None else promise
+    if found <= limit:
+        return Verdict("", "", True, "right", found, answer.flag)
+    outcome = "flagged" if answer.flag else "silent"
+    return Verdict("", "", promise is None, outcome, found, answer.flag or f"the {what} is above {limit:.0e}")
+
+
 def _law(answer: Answer, figure: float, message: str = "", limit: float = 0.0) -> Verdict:
     """A law holds or fails, promise or not; a refusal is no failure, an exception is one."""
     if answer.refused:
@@ -198,6 +291,12 @@ def _law(answer: Answer, figure: float, message: str = "", limit: float = 0.0) -
 
 CHECKS: dict[str, tuple[Callable[[GradientMethod, str, Begin], Verdict], tuple[str, ...]]] = {
     "gradient": (check_gradient, tuple(REGULAR)),
+    "value": (check_value, CLAIMS),
+    "solution": (check_solution, CLAIMS),
+    "converged": (check_converged, CLAIMS),
+    "bound": (check_bound, CLAIMS),
+    "pattern": (check_pattern, CLAIMS),
+    "note": (check_note, CLAIMS),
     "float64": (check_float64, ("tv", "dct, weight")),
     "purity": (check_purity, ("tv",)),
     "inputs": (check_inputs, ("tv",)),

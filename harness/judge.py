@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from methods import Gradient, to_numpy
+from harness.answers import received
+from methods import Gradient
 from problems import Problem, Reference
 from problems.base import Array
 
@@ -22,7 +23,8 @@ def judge(
 
     `differences` are central differences of the same instance, for the papers' own metric; they judge nothing.
     """
-    solution, grad = to_numpy(gradient.solution), to_numpy(gradient.grad)
+    gradient = received(gradient)
+    solution, grad = gradient.solution, gradient.grad
     columns = {
         "converged": gradient.converged,
         "iterations": math.nan if gradient.iterations is None else float(gradient.iterations),

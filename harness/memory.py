@@ -44,6 +44,11 @@ def peak(call: Callable[[], Any]) -> float:
     return max(high - baseline, 0) * 1024.0
 
 
+def data() -> int:
+    """Bytes of this process that its limit counts; 0 where the platform cannot tell."""
+    return _kilobytes("VmData") * 1024 if _STATUS.exists() else 0
+
+
 def floor() -> float:
     """The largest rise that doing nothing shows, and never less than what the kernel may be off by.
 

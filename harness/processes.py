@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
@@ -20,6 +24,20 @@ STDERR_TAIL = 2000
 STDERR_CAP = 1 << 20
 START_TIMEOUT_S = 120.0
 POLL_S = 0.05
+FULL = 0.9  # share of the limit from which memory is what a worker waits for
+
+# A process that ends the groups it was told of once the pipe from this one closes, whatever ended this one.
+_WATCH = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
+"""
 
 
 class Lost(Exception):
@@ -62,15 +80,41 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**dict.fromkeys(names, str(threads)), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
 
 
+def safe_path() -> dict[str, str]:
+    """Variables that give a new interpreter our modules, and none of the folder that it starts in."""
+    root = str(Path(__file__).resolve().parent.parent)
+    others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part not in ("", root)]
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join([root, *others])}
+
+
 def context(threads: int, preload: Iterable[str] = ()) -> Any:
     """A forkserver whose server starts with the thread variables set and these modules imported (absent ones are left out).
 
     Imported once there, they cost a worker nothing; importing starts no backend and no thread, so forking is safe.
     """
-    os.environ.update(thread_environment(threads))
+    os.environ.update(thread_environment(threads) | safe_path())
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(["harness.worker", "harness.cli", *preload])
     return found
+
+
+@cache
+def _watch() -> subprocess.Popen[str]:
+    command = [sys.executable, "-I", "-S", "-c", _WATCH]
+    quiet = subprocess.DEVNULL
+    watch = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd="/", text=True, start_new_session=True
+    )
+    atexit.register(watch.communicate)
+    return watch
+
+
+def _tell(line: str) -> None:
+    stream = _watch().stdin
+    assert stream is not None
+    with contextlib.suppress(BrokenPipeError):
+        stream.write(line + "\n")
+        stream.flush()
 
 
 class Handle:
@@ -115,10 +159,11 @@ class Handle:
         return text
 
     def forget(self) -> None:
-        """Let a living worker drop the cells of its block."""
+        """Let a living worker drop the cells of its block; one in which a method left threads or children is ended."""
         if self._process is not None:
             with contextlib.suppress(Lost):
-                self.ask("drop")
+                if self.ask("drop").get("left"):
+                    self.stop()
 
     def stop(self) -> None:
         """Kill the worker's group and wait for it."""
@@ -129,6 +174,7 @@ class Handle:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._process.join()
+        _tell(f"-{self._process.pid}")
         self._connection.close()
         self._process = None
         self.generation += 1
@@ -143,6 +189,7 @@ class Handle:
         self._connection, other = self._spawn.Pipe()
         self._process = self._spawn.Process(target=worker.main, args=(other, self._settings), daemon=True)
         self._process.start()
+        _tell(f"+{self._process.pid}")
         other.close()
         try:
             self._await("ready", "start")
@@ -165,8 +212,9 @@ class Handle:
         deadline = monotonic() + limit_s
         while not self._connection.poll(POLL_S):
             if monotonic() > deadline:
+                full = self._full()
                 self.stop()
-                raise Lost("timeout", said, what)
+                raise Lost("oom", full, what) if full else Lost("timeout", said, what)
             if self._limits.memory_bytes and self._resident() > self._limits.memory_bytes:
                 self.stop()
                 raise Lost("oom", f"resident memory rose above {self._limits.memory_bytes / 2**30:g} GiB")
@@ -176,6 +224,16 @@ class Handle:
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         return 0
+
+    def _full(self) -> str:
+        """What is said where the worker's data have come to their limit, however it goes on; empty where they have not."""
+        limit = self._limits.memory_bytes
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{self._process.pid}/status").read_text()
+            held = next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:")), 0)
+            if limit and held > FULL * limit:
+                return f"memory had come to its limit of {limit / 2**30:g} GiB; raise --memory-limit"
+        return ""
 
     def _ended(self) -> Lost:
         self._process.join(5)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from harness import environment
 from harness.catalogue import entries, with_ladders
+from harness.cores import Cores
 from harness.costs import PIPES, Ledger
 from harness.judge import reference_columns
 from harness.processes import Handle, Limits, Lost, context
@@ -26,6 +29,8 @@ from results import Measured, Planned, Run
 
 NOISY_CANARY = 1.3  # times the median canary of the run
 NOISY_SPREAD = 0.15  # MAD over median of the samples
+STUCK = 2  # series in which a preparation may meet its limit before the method is left alone
+BUSY = 0.8  # CPU time over wall time of a sample, the median of a cell: below, something else had the core
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,11 @@ class Runner:
         planned = {cell.label for cell in cells}
         needed = {name for label in planned & set(self._catalogue) for name in self._catalogue[label].requires}
         self._spawn = context(options.threads, sorted(needed))
-        self._cores = environment.cores()
+        self._cores = Cores(options.threads)
         self._workers: dict[tuple[str, str], Handle] = {}
         self._ended: dict[tuple[Any, ...], tuple[int, str]] = {}  # by series: the least n that is not run, and why
+        self._undrawn: dict[tuple[Any, ...], float] = {}  # by kind of instance: the least n whose reference took too long
+        self._stuck: defaultdict[str, dict[tuple[Any, ...], int]] = defaultdict(dict)  # by label: n of each series it hung in
         self._canaries: list[float] = []
         self.ledger = Ledger()
 
@@ -93,6 +100,12 @@ class Runner:
     def __exit__(self, *exception: object) -> None:
         for handle in self._workers.values():
             handle.close()
+        self._cores.release()
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether other runs measure on the cores of this one."""
+        return self._cores.shared
 
     def measure(self, run: Run) -> None:
         """The unfinished blocks of a run, what each cost, and the table of all at the end, whatever the end is."""
@@ -110,8 +123,10 @@ class Runner:
     def timer(self, run: Run) -> None:
         """Measure and keep what the timed region adds to a call."""
         handle = self._worker("reference", "time")
-        found = self._request("reference", handle, "overhead")
-        run.append_costs(self.ledger.line(overhead_s=found))
+        with suppress(Lost):  # then the cells say so
+            found = self._request("reference", handle, "overhead")
+            if "status" not in found:
+                run.append_costs(self.ledger.line(overhead_s=found))
 
     def block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
         """A row for every cell of a block."""
@@ -135,6 +150,8 @@ class Runner:
             if cell.columns.get("status") in ("timeout", "oom"):
                 # A preparation hangs on n alone, so another instance of the same n would meet the limit again.
                 beyond = cell.planned.n + (not cell.in_preparation)
+                if cell.in_preparation:
+                    self._stuck[cell.planned.label].setdefault(cell.series, cell.planned.n)
                 self._ended.setdefault(cell.series, (beyond, f"at n = {cell.planned.n} {cell.columns['reason']}"))
         return [(cell.key, cell.planned, self._finish(cell)) for cell in cells]
 
@@ -145,6 +162,8 @@ class Runner:
             cell.fail("error", "the method of this run is not known here any more; measure it in a new run")
         elif name := missing(method):
             cell.fail("not-installed", f"{name} is not installed")
+        elif len(stuck := self._stuck[cell.planned.label]) >= STUCK and cell.planned.n >= min(stuck.values()):
+            cell.fail("not-run", f"preparation met its limit in {len(stuck)} series, the last of {STUCK} that are tried")
         elif cell.series in self._ended:
             beyond, reason = self._ended[cell.series]
             if cell.planned.n >= beyond:
@@ -153,15 +172,22 @@ class Runner:
 
     def _drawn(self, cells: list[_Entry]) -> tuple[Problem, Reference] | None:
         """The instance of the block and its reference; without one the cells fail."""
-        handle = self._worker("reference", "time")
+        handle, first = self._worker("reference", "time"), cells[0].planned
+        kind = first.problem, first.operator, first.signal, first.theta, first.batch
         try:
-            answer = self._request("reference", handle, "reference", cells[0].planned)
+            if first.n >= self._undrawn.get(kind, math.inf):
+                answer: dict[str, Any] = {"status": "not-run", "reason": f"at n = {self._undrawn[kind]:g} it took too long"}
+            else:
+                answer = self._request("reference", handle, "reference", first)
         except Lost as lost:
             answer = {"status": lost.status, "reason": lost.reason}
+            if lost.status == "timeout":
+                self._undrawn[kind] = first.n
         if "reference" in answer:
             return answer["problem"], answer["reference"]
         for cell in cells:
-            cell.fail("error", f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
+            status = answer["status"] if answer["status"] in ("oom", "not-run") else "error"
+            cell.fail(status, f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
         return None
 
     def _first(self, cell: _Entry, request: str, problem: Problem, reference: Reference, differences: Array | None) -> None:
@@ -206,7 +232,7 @@ class Runner:
             return self._request(cell.planned.method, handle, request, *arguments)
         except Lost as lost:
             cell.fail(lost.status, lost.reason, handle.stderr())
-            cell.in_preparation = lost.during == "preparation"
+            cell.in_preparation = lost.during in ("start", "preparation")
             return None
 
     def _request(self, name: str, handle: Handle, request: str, *arguments: Any) -> dict[str, Any]:
@@ -229,7 +255,7 @@ class Runner:
             options = self._options
             settings = Settings(
                 sources=options.sources,
-                cores=self._cores[-options.threads :],
+                cores=self._cores.numbers,
                 memory_limit=int(options.memory_limit_gib * 2**30),
                 stderr="",
                 measure_memory=measure == "memory",
@@ -258,8 +284,13 @@ class Runner:
             "samples_s": totals,
             "samples_order": [position for position, _ in cell.samples],
             "canary": canary,
-            "noisy": bool(canary > NOISY_CANARY * np.median(self._canaries) or mad > NOISY_SPREAD * median),
+            "noisy": bool(canary > NOISY_CANARY * np.median(self._canaries) or mad > NOISY_SPREAD * median or _waited(cell)),
         }
+
+
+def _waited(cell: _Entry) -> bool:
+    """Whether the samples had the core for a part of their time only; who works on a GPU waits for it."""
+    return cell.planned.device == "cpu" and bool(np.median([sample.busy for _, sample in cell.samples]) < BUSY)
 
 
 def blocks(cells: dict[str, Planned]) -> Iterable[tuple[str, list[tuple[str, Planned]]]]:

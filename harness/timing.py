@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gc
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from harness.answers import given
 from methods import Chained, Gradient, Prepared, Split, synchronise, to_numpy
 from problems.base import Array
 
@@ -27,6 +29,13 @@ class Sample:
     forward: float
     backward: float
     total: float
+    busy: float = np.nan  # CPU time over wall time
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of what it waited for."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 @contextmanager
@@ -64,7 +73,7 @@ def _waited(on_device: Any, result: Any) -> Any:
 def call_once(prepared: Prepared, theta: Array) -> tuple[Gradient, float]:
     """One call to its synchronised end, and its seconds."""
     start = perf_counter()
-    gradient = prepared(theta)
+    gradient = given(prepared(theta))
     synchronise(gradient.grad)
     return gradient, perf_counter() - start
 
@@ -96,6 +105,13 @@ def sample_path(prepared: Chained, path: list[Array], wait: Callable[[Any], Any]
         wait(gradient.grad)
         total += perf_counter() - start
     return Sample(np.nan, np.nan, total / loops)
+
+
+def watched(prepared: Prepared, thetas: list[Array], wait: Callable[[Any], Any], loops: int, offset: int) -> Sample:
+    """A sample with the share of its time that it had a core for."""
+    start, used = perf_counter(), _cpu()
+    taken = sample(prepared, thetas, wait, loops, offset)
+    return replace(taken, busy=(_cpu() - used) / (perf_counter() - start))
 
 
 def sample(prepared: Prepared, thetas: list[Array], wait: Callable[[Any], Any], loops: int, offset: int) -> Sample:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from methods import Gradient, GradientMethod, synchronise, to_numpy
+from harness.answers import given, received, sentence, told
+from methods import Gradient, GradientMethod, synchronise
 from problems import Problem
 from problems.base import Array
 
@@ -42,7 +43,8 @@ class Answer:
     @property
     def grad(self) -> Array:
         assert self.gradient is not None
-        return to_numpy(self.gradient.grad)
+        grad: Array = self.gradient.grad
+        return grad
 
     @property
     def flag(self) -> str:
@@ -56,7 +58,7 @@ class Answer:
 
 def by_design(method: GradientMethod, verdict: Verdict) -> Verdict:
     """Silent becomes biased where the method promises nothing, says why it is off by design, and broke no law."""
-    judged = verdict.check in ("gradient", "loose", "trap")
+    judged = verdict.check in ("gradient", "value", "solution", "converged", "loose", "trap")
     if not (method.biased and judged and verdict.passed and verdict.outcome == "silent"):
         return verdict
     return replace(verdict, outcome="biased", message=f"{verdict.message}: {method.biased}")
@@ -70,13 +72,13 @@ def ask(method: GradientMethod, problem: Problem, begin: Begin, theta: Array | N
     """prepare and one call; an exception is an answer."""
     begin("preparation")
     try:
-        if reason := method.unsupported(problem):
+        if reason := sentence("unsupported", method.unsupported(problem)):
             return Answer(refused=reason)
-        gradient = method.prepare(problem)(np.array(problem.theta if theta is None else theta))
+        gradient = given(method.prepare(problem)(np.array(problem.theta if theta is None else theta)))
         synchronise(gradient.grad)  # what runs behind the caller's back may fail there
-        return Answer(gradient)
+        return Answer(received(gradient))
     except Exception as error:
-        return Answer(raised=f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')[:120]}")
+        return Answer(raised=told(error)[:120])
 
 
 def error(answer: Answer, truth: Array) -> float:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from harness import memory, timing
-from harness.catalogue import entries, with_ladders
+from harness.answers import level, sentence, told
+from harness.catalogue import CHECKED, entries, with_ladders
 from harness.conformance import verdict
 from harness.costs import Stopwatch
 from harness.judge import judge
@@ -33,6 +37,10 @@ from results import Planned
 THETAS = 8
 DIFFERENCES = "fd-entrywise"  # the label whose answer is the papers' yardstick
 SAMPLES = 4
+OUT_OF_MEMORY = (
+    "can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory",
+    "failed to map segment", "annot allocate memory",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,29 +86,38 @@ def main(connection: Connection, settings: Settings) -> None:
             request, arguments = connection.recv()
         except EOFError:
             return
-        # The one place that catches everything: a cell's failure is data.
+        # The one place that catches everything, an exit included: a cell's failure is data.
         try:
+            _require_room(settings.memory_limit)
             reply: dict[str, Any] = getattr(worker, request)(*arguments)
         except Refused as refusal:
             reply = {"status": refusal.status, "reason": refusal.reason}
-        except Exception as error:
-            traceback.print_exc()
-            reply = {"status": classify(error), "reason": f"{type(error).__name__}: {_first_line(error)}"}
+        except BaseException as error:
+            _show(error)
+            reply = {"status": classify(error), "reason": told(error)}
         memory.release()
         sys.stdout.flush()
         sys.stderr.flush()
         connection.send(("done", (reply, worker.clock.read())))
 
 
-def classify(error: Exception) -> str:
+def _require_room(limit: int) -> None:
+    """Refused where the interpreter alone, with its libraries, holds more than the limit."""
+    if limit and (held := memory.data()) > limit:
+        reason = f"a worker alone holds {held / 2**30:.2g} GiB, above --memory-limit {limit / 2**30:.2g}; raise it"
+        raise Refused("oom", reason)
+
+
+def _show(error: BaseException) -> None:
+    """The traceback, unless the exception cannot even be shown."""
+    with suppress(Exception):
+        traceback.print_exception(error)
+
+
+def classify(error: BaseException) -> str:
     """oom where the error says that memory ran out, else error."""
-    text = str(error)
-    marks = ("can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory")
-    return "oom" if isinstance(error, MemoryError) or any(mark in text for mark in marks) else "error"
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")[:300]
+    text = told(error)
+    return "oom" if isinstance(error, MemoryError) or any(mark in text for mark in OUT_OF_MEMORY) else "error"
 
 
 def _isolate(settings: Settings) -> None:
@@ -113,6 +130,9 @@ def _isolate(settings: Settings) -> None:
     output = os.open(settings.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a method prints is never too much for the encoding
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if settings.memory_limit:
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit,) * 2)
@@ -125,7 +145,7 @@ class Worker:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
-        self._catalogue = with_ladders(entries(settings.sources))
+        self._catalogue = with_ladders((*entries(settings.sources), *CHECKED))
         self._cells: dict[str, _Cell] = {}
         self.clock = Stopwatch()
 
@@ -160,7 +180,7 @@ class Worker:
             if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
                 gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
             if reference is not None:
-                columns |= judge(gradient, problem, reference, method.promise(problem), differences)
+                columns |= judge(gradient, problem, reference, _promise(method, problem), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
@@ -211,27 +231,35 @@ class Worker:
             columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
         return columns
 
-    def check(self, method: GradientMethod, check: str, instance: str) -> dict[str, Any]:
+    def check(self, label: str, check: str, instance: str) -> dict[str, Any]:
         """The verdict of one conformance check; its instance and the reference of that are preparation, too."""
         self._begin("preparation")
+        method = self._catalogue[label]
         if name := missing(method):
             raise Refused("not-installed", f"{name} is not installed")
         return {"verdict": verdict(method, check, instance, self._begin)}
 
     def drop(self) -> dict[str, Any]:
-        """Forget the block."""
+        """Forget the block; how many threads and children its methods left."""
         self._cells.clear()
-        return {}
+        return {"left": threading.active_count() - 1 + _children()}
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
         self._begin("call")
-        taken = timing.sample(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
+        taken = timing.watched(cell.prepared, cell.thetas, cell.wait, loops, cell.position)
         cell.position += loops
         return taken
 
     def _begin(self, what: str) -> None:
         """Tell the parent, whose limit starts now."""
         self._connection.send((what, None))
+
+
+def _children() -> int:
+    """Living children of this process; 0 where the platform cannot tell."""
+    with suppress(OSError):
+        return sum(len(file.read_text().split()) for file in Path("/proc/self/task").glob("*/children"))
+    return 0
 
 
 def _thetas(prepared: Prepared, problem: Problem, rng: np.random.Generator) -> list[Array]:
@@ -247,11 +275,16 @@ def missing(method: GradientMethod) -> str:
     return next((name for name in method.requires if find_spec(name.split(".")[0]) is None), "")
 
 
+def _promise(method: GradientMethod, problem: Problem) -> float | None:
+    found = method.promise(problem)
+    return None if found is None else level("promise", found)
+
+
 def _usable(method: GradientMethod, problem: Problem, device: str) -> GradientMethod:
     """The method on the device; Refused where it cannot be measured."""
     if name := missing(method):
         raise Refused("not-installed", f"{name} is not installed")
-    if reason := method.unsupported(problem):
+    if reason := sentence("unsupported", method.unsupported(problem)):
         raise Refused("unsupported", reason)
     placed = method.on(device)
     if placed is None:

@@ -117,4 +117,6 @@ class GradientMethod(ABC):
 
 
 def _short(value: Any) -> str:
+    if callable(value):  # its repr has an address, which differs from process to process
+        return str(getattr(value, "__name__", type(value).__name__))
     return f"{value:g}" if isinstance(value, float) else str(value)

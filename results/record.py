@@ -108,12 +108,23 @@ class Measured:
     rank: float = NAN
     cond: float = NAN
     canary: float = NAN  # seconds of a fixed kernel, timed on the same core beside this cell
-    noisy: bool = False  # the canary ran slow, or the samples spread widely
+    noisy: bool = False  # the canary ran slow, the samples spread widely, or they waited for their core
     host: str = ""
 
     def __post_init__(self) -> None:
+        for name in TEXTS:
+            object.__setattr__(self, name, _text(getattr(self, name)))
         if self.status not in STATUSES:
             raise ValueError(f"status must be one of {', '.join(STATUSES)}, got {self.status!r}")
+
+
+TEXTS = ("reason", "note", "stderr", "reference_status", "reference_reason", "host")
+TEXT = 4000  # characters that a row keeps of each
+
+
+def _text(value: object) -> str:
+    """Text that any file takes: cut, with "?" for what no encoding knows."""
+    return str(value)[:TEXT].encode(errors="replace").decode()
 
 
 PLANNED_COLUMNS = tuple(f.name for f in fields(Planned))

@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from errno import ENOLCK, ENOTDIR, ENOTSUP
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from results.record import COLUMNS, SCHEMA, Measured, Planned, row
 
@@ -42,11 +44,11 @@ class Run:
             raise RunError(f"run folder {path} exists already; give another --out, or go on with --resume {path}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+            staging = path.parent / f".{path.name}-{uuid4().hex[:8]}"
+            staging.mkdir()  # as the umask has it
         except OSError as error:
             raise RunError(f"cannot write to {path.parent}: {error.strerror}; give another --out") from None
         try:
-            staging.chmod(0o755)
             plan = {"schema": SCHEMA, "settings": settings, "cells": {key: asdict(cell) for key, cell in cells.items()}}
             for name, content in (("plan", plan), ("environment", environment), ("methods", methods)):
                 (staging / f"{name}.json").write_text(json.dumps(content, indent=1))
@@ -103,6 +105,21 @@ class Run:
         except OSError as error:
             raise RunError(f"cannot write to {self.path}: {error.strerror}; give another --into") from None
 
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """For this process alone, until it ends: RunError where another one measures the run."""
+        import fcntl
+
+        with (self.path / "records.jsonl").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"{self.path} is being measured by another process; wait for its end, or stop it") from None
+            except OSError as error:
+                if error.errno not in (ENOLCK, ENOTSUP):  # a file system without locks
+                    raise
+            yield
+
     def append(self, results: Iterable[tuple[str, Planned, Measured]]) -> None:
         """Write the lines of one finished block together and wait until they are on the disk."""
         _append(self.path / "records.jsonl", [row(self.name, key, planned, measured) for key, planned, measured in results])
@@ -142,6 +159,18 @@ class Run:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
             return json.loads((self.path / f"{name}.json").read_text())
         raise RunError(f"{self.path / name}.json is missing or not JSON; the run folder is damaged, measure it again")
+
+
+def require_place(folder: Path, option: str) -> None:
+    """RunError where nothing can be written there; told before the work, not after it."""
+    place = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        if not place.is_dir():
+            raise NotADirectoryError(ENOTDIR, f"{place} is no folder")
+        with tempfile.TemporaryFile(dir=place):
+            return
+    except OSError as error:
+        raise RunError(f"cannot write to {folder}: {error.strerror}; give another {option}") from None
 
 
 def _append(path: Path, lines: list[dict[str, Any]]) -> None:
