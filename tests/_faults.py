@@ -174,10 +174,10 @@ PROBLEMS = (
     ),
     Fault(
         "lasso-certificate",
-        "problems/lasso.py",
-        "(np.sign(exact[support]) != signs).any() or (np.abs(slope)",
-        "(np.sign(exact[support]) != signs).any() and (np.abs(slope)",
-        "and for or: a wrong support is handed out as x* of certified accuracy where it breaks one of two conditions",
+        "problems/_regression.py",
+        "np.where(signs == 0, np.abs(slope) - weights",
+        "np.where(signs == 0, slope - weights",
+        "a dropped modulus: a coefficient whose slope is below minus its weight never comes in, and x* is not optimal",
         ("test_problems", "test_reference"),
     ),
     Fault(
