@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Any
 
 import mpmath
@@ -23,6 +24,8 @@ SEEDS = (0, 5, 2)  # of instances that are 1e-2 and more away from a kink in eve
 N = 9
 BETAS = (0.45, 0.4, 0.5)
 FIRST = "first derivatives only"
+ALL = (0, 1, 2)  # the arguments W, y and beta, and
+SUBSETS = [flags for flags in product((0, 1), repeat=3) if any(flags)]  # which of them are differentiated
 
 # Rounding times a condition number of W0 below 4, as for the methods. In float32 the loss, x* and its gradient are rounded too.
 TOLERANCE = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-6}

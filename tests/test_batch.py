@@ -11,12 +11,14 @@ import pytest
 from _exact import relative
 
 from methods._bounded import Stack
-from methods.blorc.batch import SEVERAL, BatchSolver
+from methods.blorc.batch import BatchSolver
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import SignalSolver
 from problems import AnalysisL1
 from problems._box_dual import DEPENDENT
 from problems.base import Array
+
+SEVERAL = KERNELS.lib.SEVERAL
 
 
 def one_by_one(y: Array, beta: float, w: Array) -> Stack:

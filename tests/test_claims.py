@@ -1,5 +1,6 @@
 """Claims: their files, the fits, and what each experiment measures at its smallest size."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from harness.experiments import (
     bregman,
     identification,
     inexact_ift,
+    lp_tuning,
     memory,
     rates_convex,
     rates_strongly_convex,
@@ -19,6 +21,7 @@ from harness.experiments._iterations import Pass, constant, fista, plain
 from harness.experiments.rates_convex import spectrum
 from methods.unrolled import Unrolled
 from problems import AnalysisL1
+from problems.lp_tuning import TOLERANCE
 from problems.ridge import Ridge
 from reports import claims as page
 from reports import statistics
@@ -188,3 +191,13 @@ def test_the_bias_of_smoothing_is_of_first_order() -> None:
     # Random operators are left out: their margins lie inside the range fitted.
     found = slopes(claim, "smoothed IFT")
     assert all(found[operator] == pytest.approx(1, abs=0.15) for operator in ("tv", "dct"))
+
+
+def test_tuning_by_the_own_derivative_lowers_the_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lp_tuning, "N", 8)
+    claim = lp_tuning.measure(True)
+    given, *tuned = claim.curves
+    assert [curve.label for curve in tuned] == [f"ten Adam steps of {rate:g}" for rate in lp_tuning.RATES]
+    assert all(curve.y[-1] <= 2 * TOLERANCE < curve.y[0] for curve in claim.curves)  # the sum of two that are each below
+    assert min(curve.x[-1] for curve in tuned) < given.x[-1] < lp_tuning.LONGEST
+    assert all(float(gap) < 1e-5 for gap in re.findall(r"(\S+) from HiGHS", claim.notes[0]))  # the tolerance over the value

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from _exact import relative
 from _layers import (
+    ALL,
     COUNT,
     FIRST,
     ONE,
+    SUBSETS,
     TOLERANCE,
     VARIED,
     Index,
@@ -42,9 +44,6 @@ from jax.sharding import PartitionSpec
 
 from methods import layers
 from methods.layers import analysis_l1
-
-ALL = (0, 1, 2)
-SUBSETS = [flags for flags in product((0, 1), repeat=3) if any(flags)]
 
 
 def half_square(x: Any, target: Any) -> Any:

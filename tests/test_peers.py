@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from _exact import relative
-from _sharp import DEFAULTS, PEER_ERRORS, TIGHT
+from _sharp import DEFAULTS, PEER_ERRORS, TIGHT, case, in_jax
 
 from harness.catalogue import select
 from harness.presets import PRESETS
@@ -39,7 +39,12 @@ MANY_ROWS = AnalysisL1.draw(n=8, operator="random-2n", seed=2, theta="row-weight
 
 @pytest.mark.parametrize(
     ("method", "problem"),
-    [(m, problem) for m in TIGHT for problem in (FEW_ROWS, MANY_ROWS) if m.unsupported(problem) is None],
+    [
+        case(m, problem, long=in_jax(m) and problem is FEW_ROWS)
+        for m in TIGHT
+        for problem in (FEW_ROWS, MANY_ROWS)
+        if m.unsupported(problem) is None
+    ],
     ids=lambda part: part.name if isinstance(part, GradientMethod) else f"k = {part.theta.shape[0]}",
 )
 def test_tight_settings_reach_the_reference(method: GradientMethod, problem: AnalysisL1) -> None:

@@ -18,9 +18,11 @@ import pytest
 import torch
 from _exact import relative
 from _layers import (
+    ALL,
     COUNT,
     FIRST,
     ONE,
+    SUBSETS,
     TOLERANCE,
     VARIED,
     Index,
@@ -46,9 +48,6 @@ from torch.autograd import forward_ad, functional
 from torch.utils.checkpoint import checkpoint
 
 from methods.layers import AnalysisL1Layer
-
-ALL = (0, 1, 2)
-SUBSETS = [flags for flags in product((0, 1), repeat=3) if any(flags)]
 
 
 def layer(w: Any, y: Any, beta: Any) -> Any:

@@ -14,7 +14,6 @@ from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, checked
 from problems.base import Array
 
-SEVERAL = 8  # signals from which on they share the products of all rows
 SMALL = 2**19 - 1  # multiplications up to which OpenBLAS keeps a product to this thread; its others would go on to spin
 
 
@@ -58,7 +57,7 @@ class Batch:
         (k, n), lib = w.shape, KERNELS.lib
         self.solver, self.w, self.status = solver, w, status
         self.x, self.z, self.iterations = np.empty((len(solver.y), n)), np.empty((len(solver.y), k)), 0
-        self._several = int(len(solver.y) >= SEVERAL)
+        self._several = int(len(solver.y) >= lib.SEVERAL)
         self._shared = np.empty((len(solver.parts), lib.shared_size(k, n, self._several)))
         self._work = np.empty((len(solver.y), lib.signal_size(k, n)))
         self._open: dict[int, Exact] = {}

@@ -51,7 +51,7 @@ def _array(name: str, a: Any) -> jax.Array:
     known = isinstance(a, jax.Array | np.ndarray | np.generic | list | tuple)
     if not known or isinstance(a, np.ma.MaskedArray):
         raise TypeError(f"{name} must be an array, got {described(a)}; {remedy(a, 'jnp.asarray', 'jnp.asarray')}")
-    if not isinstance(a, jax.Array) and not all(np.asarray(leaf).dtype.kind not in "OUS" for leaf in _constants(a)):
+    if not isinstance(a, jax.Array) and any(np.asarray(leaf).dtype.kind in "OUS" for leaf in _constants(a)):
         raise TypeError(f"{name} must be an array of numbers, got {described(a)} with others; convert it first")
     try:
         array = jnp.asarray(a)

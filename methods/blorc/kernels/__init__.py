@@ -1,4 +1,5 @@
-"""The C of the closed form: solutions in `signal.c`, their adjoint in `adjoint.c`; `signal.h` says what each argument is."""
+"""The C of the closed form: solutions in `signal.c`, their adjoint in `adjoint.c`, as `signal.h` says; for the layers,
+derivatives in W, y and beta in `layer.c`."""
 
 from pathlib import Path
 

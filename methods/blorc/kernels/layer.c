@@ -12,7 +12,7 @@
 #include "rows.h"
 #include "signal.h"
 
-enum { SEVERAL = 8, WIDE = 4, HIGH = 4 }; /* signals that share W W'; a tile of lanes by rows of an outer sum */
+enum { WIDE = 4, HIGH = 4 }; /* a tile of lanes by rows of an outer sum */
 
 /* What one operator needs on the way. */
 typedef struct {

@@ -12,6 +12,8 @@
 
 #include <stdint.h>
 
+enum { SEVERAL = 8 }; /* signals from which on using W W' pays */
+
 enum { FAILED, FACTORED, ORTHOGONAL, ZERO };
 /* What a solution ends as. FAILED: not verified, or so close to a kink that float64 cannot tell; x and z are where it
    came to. FACTORED: the factor of W_0 W_0' is in `work`, W_0 being the rows with w_i x* = 0. ORTHOGONAL: that matrix is
@@ -42,7 +44,7 @@ long signal_gradient(long k, long n, const double *g, long status, double *work,
 double signal_squared(long k, long n, const double *target, double scale, long status, double *work, double *out);
 
 /* The first and the second for `count` signals that share W: y, g, v (count, n), near, h, t (count, k), status and solved
-   (count). several: whether W W' is to be used, which pays from a few signals on, and which decides on the last bits. t, where
+   (count). several: whether W W' is to be used, which decides on the last bits. t, where
    it is no null pointer: v = g - W_0' h has W_0 v = t on the zero rows, in place of 0. room, `room_size(k, n)` numbers: with it
    `lift_signals` writes neither to `shared` nor to `work`, and may run on several threads at once; else null. */
 void solve_signals(long k, long n, long count, long several, const double *w, const double *y, double beta, const double *near,
