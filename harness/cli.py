@@ -33,23 +33,28 @@ class BadInput(typer.TyperException):
 
 
 def main() -> None:
-    """Entry point: bad input of any kind is one line on stderr and exit code 2, a fault of ours a traceback and FAULT."""
+    """Entry point: the process is prepared, `answer` does the rest."""
     from harness import streams
 
     streams.prepare()
     os.environ["PYTHONSAFEPATH"] = "1"  # of every process that is started: the folder of the call lends no modules
+    sys.exit(answer())
+
+
+def answer() -> int:
+    """The exit code of the command in sys.argv: bad input is one line and 2, a fault of ours a traceback and FAULT."""
     try:
-        sys.exit(app(standalone_mode=False))
+        return int(app(standalone_mode=False) or 0)
     except typer.TyperException as error:
         line = " ".join(error.format_message().split())
         print(f"dargmin: {line}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except (typer.Abort, KeyboardInterrupt):
         print("dargmin: interrupted", file=sys.stderr)
-        sys.exit(130)
+        return 130
     except Exception:
         traceback.print_exc()
-        sys.exit(FAULT)
+        return FAULT
 
 
 @app.command()

@@ -20,12 +20,8 @@ def dargmin(*arguments: str, cwd: Path | None = None) -> Done:
 
 
 def within(*arguments: str) -> Done:
-    """The same command by its entry point."""
+    """The same command without the process."""
     out, err = io.StringIO(), io.StringIO()
     with patch.object(sys, "argv", ["dargmin", *arguments]), redirect_stdout(out), redirect_stderr(err):
-        try:
-            cli.main()
-            code: object = 0
-        except SystemExit as end:
-            code = end.code
-    return Done(["dargmin", *arguments], int(code or 0), out.getvalue(), err.getvalue())  # type: ignore[call-overload]
+        code = cli.answer()
+    return Done(["dargmin", *arguments], code, out.getvalue(), err.getvalue())
