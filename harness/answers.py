@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from methods import Gradient, to_numpy
+from methods import Gradient, GradientMethod, to_numpy
+from problems import Problem, Reference
 from problems.base import Array
 
 TEXT = 300  # characters that are kept of what a method says
@@ -38,6 +39,12 @@ def given(answer: Any) -> Gradient:
     if not isinstance(answer, Gradient):
         raise BadAnswer(f"a call must return a Gradient, got {_kind(answer)}")
     return answer
+
+
+def promised(method: GradientMethod, problem: Problem, reference: Reference) -> float | None:
+    """The relative error that the method promises on the instance; None: it promises nothing."""
+    found = method.promise(problem, reference)
+    return None if found is None else level("promise", found)
 
 
 def level(field: str, value: Any) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -98,8 +98,22 @@ def _check(methods: tuple[GradientMethod, ...], source: str) -> None:
         raise MethodError(f"{source} cannot be described: {told(error)}; mend its name, fields or ladder") from error
     if odd:
         raise MethodError(f"{source}: {odd[0]} must be a str of valid text; mend it")
+    for method in methods:
+        if not _takes(method.promise, 2):
+            raise MethodError(
+                f"{source}: promise must take (problem, reference), which is problem.reference(); add the argument"
+            )
     if strays:
         raise MethodError(f"{source}: knob must be the name of a field, got {strays[0]!r}")
+
+
+def _takes(function: Callable[..., object], count: int) -> bool:
+    """Whether it can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _written(text: object) -> bool:

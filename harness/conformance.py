@@ -9,11 +9,11 @@ from functools import cache
 
 import numpy as np
 
-from harness.answers import received, sentence
+from harness.answers import promised, received, sentence
 from harness.judge import reference_error
 from harness.verdicts import EXACT, WRONG, Answer, Begin, Verdict, ask, by_design, error, graded
 from methods import Gradient, GradientMethod
-from problems import AnalysisL1
+from problems import AnalysisL1, Problem
 from problems.base import Array
 from problems.traps import COTANGENTS, TRAPS, Trap
 
@@ -43,7 +43,7 @@ def check_gradient(method: GradientMethod, instance: str, begin: Begin) -> Verdi
     problem = regular(instance)
     truth = problem.reference().grad
     assert truth is not None
-    return graded(ask(method, problem, begin), truth, method.promise(problem), flags_pass=False)
+    return graded(ask(method, problem, begin), truth, _promise(method, problem), flags_pass=False)
 
 
 def check_float64(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
@@ -100,7 +100,7 @@ def check_homogeneity(method: GradientMethod, instance: str, begin: Begin) -> Ve
             return _law(answer, math.nan)
         figure = float(np.linalg.norm(answer.grad / scale - first.grad) / np.linalg.norm(first.grad))
         worst, where = max((worst, where), (figure, f"grad(c L)/c is off by {figure:.1e} at c = {scale:.0e}"))
-    return _law(first, worst, where, method.promise(problem) or WRONG)
+    return _law(first, worst, where, _promise(method, problem) or WRONG)
 
 
 def check_batch(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
@@ -115,7 +115,7 @@ def check_batch(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
             return _law(answer, math.nan)
     mean = np.mean([answer.grad for answer in singles], axis=0)
     figure = float(np.linalg.norm(together.grad - mean) / np.linalg.norm(mean))
-    return _law(together, figure, "the batch is not the mean of its signals", method.promise(problem) or WRONG)
+    return _law(together, figure, "the batch is not the mean of its signals", _promise(method, problem) or WRONG)
 
 
 def check_shapes(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
@@ -159,7 +159,9 @@ def check_value(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """L(x*) within the promise."""
     answer, problem = _answer(method, instance, begin), regular(instance)
     truth = problem.reference().value
-    return _claim(answer, lambda found: abs(float(found.value) - truth) / (abs(truth) or 1.0), method.promise(problem), "value")
+    return _claim(
+        answer, lambda found: abs(float(found.value) - truth) / (abs(truth) or 1.0), _promise(method, problem), "value"
+    )
 
 
 def check_solution(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
@@ -172,7 +174,7 @@ def check_solution(method: GradientMethod, instance: str, begin: Begin) -> Verdi
             return math.inf
         return float(np.linalg.norm(found.solution - truth) / (np.linalg.norm(truth) or 1.0))
 
-    return _claim(answer, figure, method.promise(problem), "solution")
+    return _claim(answer, figure, _promise(method, problem), "solution")
 
 
 def check_converged(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
@@ -180,7 +182,7 @@ def check_converged(method: GradientMethod, instance: str, begin: Begin) -> Verd
     answer = _answer(method, instance, begin)
     if answer.gradient is None or not answer.gradient.converged:
         return _law(answer, 0.0)
-    promise = method.promise(regular(instance))
+    promise = _promise(method, regular(instance))
     return _claim(answer, lambda found: error(answer, _truth(instance)), promise, "error of what is claimed to have converged")
 
 
@@ -202,13 +204,13 @@ def check_pattern(method: GradientMethod, instance: str, begin: Begin) -> Verdic
         return _law(answer, 0.0)
     pattern = answer.gradient.pattern
     wrong = float(np.count_nonzero(pattern != truth)) if pattern.shape == truth.shape else math.inf
-    limit = math.inf if method.promise(problem) is None else 0.0
+    limit = math.inf if _promise(method, problem) is None else 0.0
     return _law(answer, wrong, f"{wrong:g} rows have another sign than the pattern says", limit)
 
 
 def check_note(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """Who promises an exact gradient raises no doubt where it exists."""
-    answer, promise = _answer(method, instance, begin), method.promise(regular(instance))
+    answer, promise = _answer(method, instance, begin), _promise(method, regular(instance))
     if answer.gradient is None or not answer.gradient.note or promise is None or promise > EXACT:
         return _law(answer, 0.0)
     return _law(answer, math.inf, f"a doubt where there is none: {answer.gradient.note}")
@@ -220,7 +222,7 @@ def check_trap(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     if trap.expectation == "refuse":
         return _refused(trap)
     problem = trap.make()
-    answer, promise = ask(method, problem, begin), method.promise(problem)
+    answer, promise = ask(method, problem, begin), _promise(method, problem)
     if trap.expectation == "kink":
         return _at_kink(answer, promise)
     truth = trap.truth(problem) if trap.truth is not None else problem.reference().grad
@@ -265,6 +267,10 @@ def _truth(instance: str) -> Array:
     truth = regular(instance).reference().grad
     assert truth is not None
     return truth
+
+
+def _promise(method: GradientMethod, problem: Problem) -> float | None:
+    return promised(method, problem, problem.reference())
 
 
 def _claim(answer: Answer, figure: Callable[[Gradient], float], promise: float | None, what: str) -> Verdict:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from harness import memory, timing
-from harness.answers import level, sentence, told
+from harness.answers import promised, sentence, told
 from harness.catalogue import CHECKED, entries, with_ladders
 from harness.conformance import verdict
 from harness.costs import Stopwatch
@@ -180,7 +180,7 @@ class Worker:
             if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
                 gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
             if reference is not None:
-                columns |= judge(gradient, problem, reference, _promise(method, problem), differences)
+                columns |= judge(gradient, problem, reference, promised(method, problem, reference), differences)
         if planned.label == DIFFERENCES and columns.get("status") == "ok":
             columns["differences"] = to_numpy(gradient.grad)
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
@@ -273,11 +273,6 @@ def _thetas(prepared: Prepared, problem: Problem, rng: np.random.Generator) -> l
 def missing(method: GradientMethod) -> str:
     """Which importable name the method lacks; empty: none."""
     return next((name for name in method.requires if find_spec(name.split(".")[0]) is None), "")
-
-
-def _promise(method: GradientMethod, problem: Problem) -> float | None:
-    found = method.promise(problem)
-    return None if found is None else level("promise", found)
 
 
 def _usable(method: GradientMethod, problem: Problem, device: str) -> GradientMethod:

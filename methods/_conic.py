@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from problems import Problem
+from problems import Reference
 from problems.base import Array, ConicModel
 
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
@@ -40,17 +40,18 @@ def solver_arguments(solver: str | None, tolerance: float | None, adjoint: str |
     return arguments
 
 
-def promise(problem: Problem, solver: str | None, tolerance: float | None, adjoint: str | None) -> float | None:
-    """The relative gradient error that a setting can promise on a problem.
+def promise(reference: Reference, solver: str | None, tolerance: float | None, adjoint: str | None) -> float | None:
+    """The relative gradient error that a setting can promise beside a reference.
 
     With the dense adjoint the gradient error is the solver's error times the conditioning of the adjoint system. SCS at
     1e-10 leaves |x - x*| <= 2e-10 and 1e-8 in the gradient (48 instances, n = 16 to 128); 1e-6 leaves two digits. LSQR
     stops at a residual of 1e-8 that cannot be set, Clarabel at 1e-7 in x: their error has no bound known beforehand. Nor is
-    anything promised where the nearest kink is closer than ten tolerances, which no solution of that tolerance can tell apart.
+    anything promised where the nearest kink is closer than ten tolerances, which no solution of that tolerance can tell apart,
+    or where nobody knows how far it is.
     """
     if tolerance is None or tolerance > 1e-10 or adjoint != "dense" or solver not in (None, "SCS"):
         return None
-    return None if problem.reference().kink_distance < 10 * tolerance else 1e-6
+    return 1e-6 if reference.kink_distance >= 10 * tolerance else None
 
 
 def signals(model: ConicModel) -> tuple[list[tuple[Array, ...]], bool]:

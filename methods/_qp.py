@@ -11,7 +11,7 @@ from array_api_compat import array_namespace, device
 
 from methods._autodiff import Solved
 from methods.base import Gradient, Split
-from problems import BoxDual, Problem
+from problems import BoxDual, Problem, Reference
 
 TIGHT = 1e-8  # of the solvers' residuals, above which nothing is promised
 
@@ -88,11 +88,11 @@ def over_batch(solve: Callable[[Any], Any], q: Any) -> Any:
     return jax.vmap(solve)(q) if q.ndim == 2 else solve(q)
 
 
-def promise(problem: Problem, tolerance: float | None, error: float) -> float | None:
+def promise(reference: Reference, tolerance: float | None, error: float) -> float | None:
     """`error` at a tight tolerance, unless the nearest kink is closer than ten tolerances: no solution tells it apart."""
     if tolerance is None or tolerance > TIGHT:
         return None
-    return None if problem.reference().kink_distance < 10 * tolerance else error
+    return error if reference.kink_distance >= 10 * tolerance else None
 
 
 def inside(context: Callable[[], contextlib.AbstractContextManager[Any]], steps: Split) -> Split:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from problems.base import Array, Problem
+from problems.base import Array, Problem, Reference
 
 
 @dataclass(slots=True)  # frozen, it would take a tenth of the time of the fastest gradient to make
@@ -99,7 +99,7 @@ class GradientMethod(ABC):
         """The method over its knob, for work-precision diagrams."""
         return (self,)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         """The relative error promised where the gradient is known to exist; None: no promise."""
         return 1e-8
 

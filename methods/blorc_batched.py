@@ -10,7 +10,7 @@ from methods import _blorc
 from methods._batched import BatchedSolver
 from methods._frameworks import Torch
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import BoxDual, Dense, Problem
+from problems import BoxDual, Dense, Problem, Reference
 from problems.base import Array
 
 
@@ -59,7 +59,7 @@ class BlorcBatched(GradientMethod):
 
         return Split(forward, backward)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE
 
 

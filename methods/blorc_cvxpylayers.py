@@ -10,7 +10,7 @@ import numpy as np
 from methods import _blorc
 from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import BoxDual, ConicProgram, Dense, Problem
+from problems import BoxDual, ConicProgram, Dense, Problem, Reference
 from problems.base import Array, ConicModel
 
 
@@ -61,7 +61,7 @@ class BlorcCvxpylayers(GradientMethod):
 
         return Split(forward, backward)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from methods import _blorc
 from methods._bounded import Adjoint, Bounded, Stack
 from methods.base import GradientMethod, Prepared
-from problems import BoxDual, Problem, _box_dual
+from problems import BoxDual, Problem, Reference, _box_dual
 from problems.base import Array
 
 
@@ -43,5 +43,5 @@ class BlorcDaqp(GradientMethod):
 
         return _blorc.split(solve, _blorc.gradient_of(problem))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE

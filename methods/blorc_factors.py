@@ -11,7 +11,7 @@ from methods import _blorc
 from methods._bounded import Adjoint
 from methods._low_rank import LowRankGradient, OnPattern
 from methods.base import Gradient, GradientMethod, Prepared
-from problems import BoxDual, Dense, Problem, Sparse
+from problems import BoxDual, Dense, Problem, Reference, Sparse
 from problems.base import Array
 
 
@@ -38,7 +38,7 @@ class BlorcFactors(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         return _blorc.split(_blorc.solve_of(problem), lambda theta, found: _gradient(problem, theta, found))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE
 
 

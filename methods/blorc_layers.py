@@ -13,7 +13,7 @@ from methods._autodiff import differentiate
 from methods._frameworks import FRAMEWORKS, synchronise
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from methods.layers import KinkWarning, solution_of
-from problems import Problem
+from problems import Problem, Reference
 from problems.base import Array
 
 
@@ -58,7 +58,7 @@ class BlorcLayer(GradientMethod):
     def _solution(self, problem: Any, theta: Array, constants: Any) -> Any:
         return solution_of(self.framework)(problem.parametrisation.matrix(theta), problem.y, problem.beta)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE
 
 

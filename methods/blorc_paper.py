@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import BoxDual, Dense, Problem, Splitting
+from problems import BoxDual, Dense, Problem, Reference, Splitting
 from problems.algorithms import algorithm
 from problems.base import Array
 
@@ -67,7 +67,7 @@ class BlorcPaper(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, iterations=count) for count in (30, 100, 300, 1000, 3000, 10000))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # the threshold misreads a pattern now and then, whatever the iterations
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from methods import _blorc
 from methods.base import Chained, Gradient, GradientMethod, Prepared
-from problems import BoxDual, Problem
+from problems import BoxDual, Problem, Reference
 from problems.base import Array
 
 
@@ -46,5 +46,5 @@ class BlorcWarm(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return self, replace(self, warm=False)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE

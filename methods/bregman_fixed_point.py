@@ -12,7 +12,7 @@ from methods._autodiff import Skeleton
 from methods._bregman import form_of, iteration, start
 from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import Problem
+from problems import Problem, Reference
 from problems.base import Array
 
 
@@ -75,7 +75,7 @@ class BregmanFixedPoint(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, iterations=count) for count in (10, 30, 100, 300, 1000, 3000))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # K iterations converge as fast as the instance lets them
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from methods._autodiff import differentiate
 from methods._frameworks import FRAMEWORKS, framework
 from methods.base import GradientMethod, Prepared
-from problems import PartlySmooth, Problem
+from problems import PartlySmooth, Problem, Reference
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,5 @@ class ClosedForm(GradientMethod):
     def _solution(self, problem: PartlySmooth, theta: Any, pattern: Any) -> Any:
         return problem.closed_form(theta, pattern)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return 1e-10  # rounding of a pseudo-inverse: about 1e-16 times cond(W0)^2, and cond(W0) < 1e3 on drawn instances

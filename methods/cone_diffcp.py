@@ -10,7 +10,7 @@ import numpy as np
 
 from methods import _conic
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import ConicProgram, Problem
+from problems import ConicProgram, Problem, Reference
 from problems.base import Array, ConicModel
 
 
@@ -69,8 +69,8 @@ class Diffcp(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=t) for t in (None, *_conic.TOLERANCES))
 
-    def promise(self, problem: Problem) -> float | None:
-        return _conic.promise(problem, "SCS", self.tolerance, self.adjoint)
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
+        return _conic.promise(reference, "SCS", self.tolerance, self.adjoint)
 
 
 class _Program:

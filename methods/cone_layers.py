@@ -13,7 +13,7 @@ import numpy as np
 from methods import _conic
 from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import ConicProgram, Problem
+from problems import ConicProgram, Problem, Reference
 from problems.base import Array
 
 Function = Callable[..., Any]
@@ -95,8 +95,8 @@ class ConeLayer(GradientMethod):
         adjoint = None if self.solver == "MOREAU" else "dense"
         return (defaults, *(replace(defaults, tolerance=t, adjoint=adjoint) for t in _conic.TOLERANCES))
 
-    def promise(self, problem: Problem) -> float | None:
-        return _conic.promise(problem, self.solver, self.tolerance, self.adjoint)
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
+        return _conic.promise(reference, self.solver, self.tolerance, self.adjoint)
 
 
 def _layer_class(framework: str) -> Function:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from methods.base import Gradient, GradientMethod, Prepared
-from problems import Problem
+from problems import Problem, Reference
 from problems.base import Array
 
 MOST_SOLVES = 100_000
@@ -57,7 +57,7 @@ class EntrywiseDifferences(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, h=h) for h in (1e-2, 1e-4, 1e-6, 1e-8))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # right only while h stays below the distance to the next kink
 
 
@@ -91,5 +91,5 @@ class DirectionalDifferences(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, h=h) for h in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # right only while h stays below the distance to the next kink

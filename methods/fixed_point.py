@@ -12,7 +12,7 @@ from methods._fixed_point import differentiate_fixed_point
 from methods._frameworks import Framework
 from methods._schemes import stationary_refusal
 from methods.base import GradientMethod, Prepared
-from problems import Problem, Splitting
+from problems import Problem, Reference, Splitting
 from problems.algorithms import algorithm
 
 ADJOINTS = ("plain", "anderson", "gmres")
@@ -88,7 +88,7 @@ class FixedPoint(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=10.0**-digits) for digits in (1, 2, 3, 4, 6, 8, 10))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # a tolerance on steps bounds the error only together with a contraction factor
 
 

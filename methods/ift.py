@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from methods._newton import Derivatives, itself, minimise
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import Energy, Problem
+from problems import Energy, Problem, Reference
 from problems.base import Array
 
 
@@ -56,5 +56,5 @@ class IFT(GradientMethod):
 
         return Split(forward, backward)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return 1e-10  # rounding times the condition number of the Hessian, which is below 1e5 on drawn instances

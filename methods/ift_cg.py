@@ -10,7 +10,7 @@ import numpy as np
 
 from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import Conditioned, Constants, Problem
+from problems import Conditioned, Constants, Problem, Reference
 from problems.base import Array
 
 
@@ -81,7 +81,7 @@ class InexactIFT(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, eps=eps) for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # what it makes of eps depends on the constants: it bounds its error instead
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from methods import _blorc
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import AnalysisL1, Dense, Problem
+from problems import AnalysisL1, Dense, Problem, Reference
 from problems.base import Array
 
 Known = tuple[Array, Array, Array, Array, Array]  # of one signal: zero rows (k), beta s (k), W0 (m, n), W0 W0^T, [q, target]
@@ -52,7 +52,7 @@ class LapackLimit(GradientMethod):
 
         return Split(forward, backward)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # one Cholesky factor, unrefined
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from methods._autodiff import Skeleton
 from methods._frameworks import FRAMEWORKS, to_numpy
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import LinearSystem, Problem
+from problems import LinearSystem, Problem, Reference
 from problems.base import Array
 
 
@@ -80,7 +80,7 @@ class LinearSolveVJP(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=tolerance) for tolerance in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return max(1e4 * self.tolerance, 1e-10) if self.tolerance < 1e-4 else None  # times a condition number below 1e4
 
 

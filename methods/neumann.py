@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from methods._at_optimum import at_optimum, optimum_refusal
 from methods.base import GradientMethod, Prepared
-from problems import Problem
+from problems import Problem, Reference
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ class Neumann(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, terms=count) for count in (1, 3, 10, 30, 100, 300, 1000, 3000))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # J terms go as far as the instance's contraction factor lets them

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from methods._at_optimum import at_optimum, optimum_refusal
 from methods.base import GradientMethod, Prepared
-from problems import Problem
+from problems import Problem, Reference
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,5 @@ class OneStep(GradientMethod):
     def prepare(self, problem: Problem) -> Prepared:
         return at_optimum(self.framework, self.scheme, problem, 0)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # biased by construction

@@ -13,7 +13,7 @@ import numpy as np
 from methods import _qp
 from methods._autodiff import Solved, differentiate
 from methods.base import GradientMethod, Prepared
-from problems import BoxDual, Problem
+from problems import BoxDual, Problem, Reference
 
 SPREAD = 1e4  # of row lengths of W, whose fourth power is 1 / rounding
 
@@ -60,8 +60,8 @@ class Jaxopt(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
-    def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, self.tolerance, 1e-4) if _well_scaled(problem) else None
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
+        return _qp.promise(reference, self.tolerance, 1e-4) if _well_scaled(problem) else None
 
 
 def _well_scaled(problem: Problem) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from methods import _qp
 from methods._autodiff import Solved, differentiate
 from methods.base import GradientMethod, Prepared
-from problems import BoxDual, Problem
+from problems import BoxDual, Problem, Reference
 from problems.algorithms.base import step_length
 from problems.base import Array
 
@@ -71,5 +71,5 @@ class Optimistix(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=t) for t in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-13))
 
-    def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, self.tolerance, 1e-6) if self.tolerance <= 1e-10 else None  # 1 - rate is 1e-3 on TV
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
+        return _qp.promise(reference, self.tolerance, 1e-6) if self.tolerance <= 1e-10 else None  # 1 - rate is 1e-3 on TV

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from methods import _qp
 from methods._autodiff import Solved, differentiate
 from methods.base import GradientMethod, Prepared
-from problems import Problem
+from problems import Problem, Reference
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Osqp(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         """Nothing closer to a kink than 1e-2: the adjoint is regularised by 1e-6, whatever the tolerance."""
-        return _qp.promise(problem, self.tolerance, 1e-4) if problem.reference().kink_distance >= 1e-2 else None
+        return _qp.promise(reference, self.tolerance, 1e-4) if reference.kink_distance >= 1e-2 else None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from methods import _qp
 from methods._autodiff import differentiate
 from methods.base import GradientMethod, Prepared
-from problems import Problem
+from problems import Problem, Reference
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,5 @@ class Qpax(GradientMethod):
         """The library's defaults, then relaxations by the backend that is right, so that kappa decides."""
         return (Qpax(self.form), *(Qpax(self.form, kappa, "i") for kappa in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # biased by construction, by kappa over margins that only the solution tells

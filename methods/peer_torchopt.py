@@ -13,7 +13,7 @@ import numpy as np
 from methods import _qp
 from methods._autodiff import differentiate
 from methods.base import GradientMethod, Prepared
-from problems import BoxDual, Problem, _box_dual
+from problems import BoxDual, Problem, Reference, _box_dual
 from problems.base import Array
 
 
@@ -76,8 +76,8 @@ class Torchopt(GradientMethod):
 
         return solver(found, qp.P, q)
 
-    def promise(self, problem: Problem) -> float | None:
-        return _qp.promise(problem, _qp.TIGHT, 1e-6) if self.adjoint == "inv" else None
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
+        return _qp.promise(reference, _qp.TIGHT, 1e-6) if self.adjoint == "inv" else None
 
 
 @contextlib.contextmanager

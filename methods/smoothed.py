@@ -9,7 +9,7 @@ import numpy as np
 
 from methods._newton import Derivatives, minimise
 from methods.base import Gradient, GradientMethod, Prepared, Split
-from problems import Problem, Splitting, smoothed
+from problems import Problem, Reference, Splitting, smoothed
 from problems.base import Array
 
 
@@ -75,7 +75,7 @@ class SmoothedIFT(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, eps=eps) for eps in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # biased by construction
 
 

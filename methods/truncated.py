@@ -9,7 +9,7 @@ from methods._autodiff import differentiate
 from methods._frameworks import FRAMEWORKS
 from methods._schemes import refusal
 from methods.base import GradientMethod, Prepared
-from problems import Problem, Splitting
+from problems import Problem, Reference, Splitting
 from problems.algorithms import algorithm
 
 
@@ -61,5 +61,5 @@ class Truncated(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, last=count) for count in (1, 3, 10, 30, 100, 300))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # biased by construction

@@ -9,7 +9,7 @@ from methods._autodiff import differentiate_forward, too_many_directions
 from methods._frameworks import FRAMEWORKS
 from methods._schemes import refusal
 from methods.base import GradientMethod, Prepared
-from problems import Problem, Splitting
+from problems import Problem, Reference, Splitting
 from problems.algorithms import algorithm
 
 
@@ -66,5 +66,5 @@ class UnrolledForward(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, iterations=count) for count in (10, 30, 100, 300, 1000, 3000))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # K iterations converge as fast as the instance lets them

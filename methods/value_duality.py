@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from methods.base import Gradient, GradientMethod, Prepared
-from problems import Problem, Splitting, ValueFunction
+from problems import Problem, Reference, Splitting, ValueFunction
 from problems.algorithms import algorithm
 from problems.base import Array
 
@@ -46,7 +46,7 @@ class ValueDuality(GradientMethod):
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, iterations=count) for count in (10, 30, 100, 300, 1000, 3000))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # K iterations converge as fast as the instance lets them
 
 

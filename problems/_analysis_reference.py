@@ -10,7 +10,6 @@ import numpy as np
 from problems import _large, _margins
 from problems._box_dual import DualSolution, RowFactor
 from problems.base import Array, Reference
-from problems.parametrisations import Dense
 
 if TYPE_CHECKING:
     from problems._certificate import Certificate
@@ -62,8 +61,8 @@ def _description(w: Array, found: Certificate, shape: tuple[int, ...]) -> dict[s
 
 
 def _worst_margins(w: Array, problem: AnalysisL1, found: Certificate) -> dict[str, float]:
-    """Distances in W to the nearest kink; they mean nothing where theta is not W, or where x* = 0 around it for some signal."""
-    if not isinstance(problem.parametrisation, Dense) or np.isnan(found.z).any() or (found.rank == problem.y.shape[-1]).any():
+    """Distances in W to the nearest kink, whatever theta is; unknown where x* = 0 around it for some signal."""
+    if np.isnan(found.z).any() or (found.rank == problem.y.shape[-1]).any():
         return {}
     points = zip(found.z, found.x, found.signs, strict=True)
     duals = [DualSolution(z, x, signs, RowFactor.of(w[signs == 0]), 0) for z, x, signs in points]

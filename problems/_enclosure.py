@@ -92,7 +92,8 @@ def _proven(problem: Problem, system: Optimality, zero_rows: float) -> Reference
     status, values, radius, reason = summed(terms, problem.theta.shape)
     solution = midpoints(x)
     value = float(problem.loss(solution, problem.theta))
-    return Reference(status, values, solution, value, radius=radius, reason=reason, zero_rows=zero_rows)
+    margin = float(min((_ball(slack).lower() for slack in slacks.ravel()), default=arb("inf")))
+    return Reference(status, values, solution, value, radius=radius, reason=reason, kink_distance=margin, zero_rows=zero_rows)
 
 
 def summed(terms: list[Any], shape: tuple[int, ...]) -> tuple[str, Array, float, str]:

@@ -29,9 +29,10 @@ class Reference:
     status: zero (x* is constant around theta, so the gradient is 0), proven, bounded, unproven (float64, refined),
     undecided, or kink (no gradient exists; `reason` says why). `grad` is None where none exists or none could be decided.
     `radius` bounds the relative error of `grad` (NaN: no bound). The margins are those of the worst signal of a batch:
-    kink_distance (first-order Frobenius distance in W to the nearest kink), rho (radius in which the sign pattern cannot
-    change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0. `pattern`: what is constant around theta, for l1
-    the signs of K(theta) x*, (k,) or (batch, k); None where it is unknown.
+    kink_distance (how far the nearest kink is, to first order: for analysis l1 the Frobenius distance in W, elsewhere the
+    least slack of the conditions that hold strictly, infinite where there are none; NaN: unknown), rho (radius in W in which
+    the sign pattern cannot change), zero_rows (share of rows with w_i x* = 0), rank and cond of W0. `pattern`: what is
+    constant around theta, for l1 the signs of K(theta) x*, (k,) or (batch, k); None where it is unknown.
     """
 
     status: str

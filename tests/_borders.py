@@ -12,7 +12,7 @@ from _borders_neighbour import quadratic
 
 from methods import Gradient, GradientMethod, Prepared
 from methods.blorc import Blorc
-from problems import Problem
+from problems import Problem, Reference
 from problems.base import Array
 
 
@@ -48,14 +48,14 @@ class FlaggedByNumPy(Ruled):
 class PromisesInNumPy(Ruled):
     name = "promises-in-numpy"
 
-    def promise(self, problem: Problem) -> Any:
+    def promise(self, problem: Problem, reference: Reference) -> Any:
         return np.array(1e-8)
 
 
 class PromisesText(Ruled):
     name = "promises-text"
 
-    def promise(self, problem: Problem) -> Any:
+    def promise(self, problem: Problem, reference: Reference) -> Any:
         return "a lot"
 
 

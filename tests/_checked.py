@@ -10,7 +10,7 @@ import numpy as np
 
 from methods import Gradient, GradientMethod, Prepared
 from methods.blorc import Blorc
-from problems import Problem
+from problems import Problem, Reference
 from problems.base import Array
 
 
@@ -48,7 +48,7 @@ class Modest(_Wrapped):
 
     name: ClassVar[str] = "modest"
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None
 
     def spoiler(self) -> Callable[[Gradient, Array], Gradient]:

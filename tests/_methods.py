@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from methods import Gradient, GradientMethod, Prepared
-from problems import Problem
+from problems import Problem, Reference
 from problems.base import Array
 
 
@@ -37,7 +37,7 @@ class _Misbehaving(GradientMethod):
     def grad(self, theta: Array) -> Array:
         return np.zeros_like(theta)
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None
 
 
@@ -125,7 +125,7 @@ class WrongShape(_Misbehaving):
 class Promises(_Misbehaving):
     name: ClassVar[str] = "promises"
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return 1e-8
 
 

@@ -118,6 +118,7 @@ BROKEN = {
     "from methods import GradientMethod\nclass M(GradientMethod):\n    pass\n": "lacks name, prepare, unsupported",
     "x = 1\n": "has no 'M'",
     "class M:\n    pass\n": "must be a GradientMethod, got the class M",
+    _BARE.format(name="'mine'\n    def promise(self, problem): return None"): "promise must take (problem, reference)",
     "raise SystemExit(3)\n": "cannot be imported: SystemExit: 3",
     _BARE.format(name="'blorc'"): "two methods have the name 'blorc'; give yours a name",
     _BARE.format(name="1 / 0"): "cannot be imported: ZeroDivisionError",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from methods import to_numpy
 from methods.base import GradientMethod
 from methods.cone_diffcp import Diffcp
 from methods.cone_layers import ConeLayer, _inaccurate
+from methods.peer_osqp import Osqp
+from methods.peer_proxsuite import Proxsuite
 from problems import THETAS, AnalysisL1, Problem
 from problems.base import Array
 from problems.traps import TRAPS
@@ -22,6 +26,7 @@ TIGHT = (
     ConeLayer("jax", tolerance=1e-10, adjoint="dense"),
     Diffcp("dense", tolerance=1e-10),
 )
+TIGHT_SOLVERS = (Osqp(tolerance=1e-8), Proxsuite(tolerance=1e-10))
 
 
 def draw(operator: str = "tv", theta: str = "dense", batch: int | None = None, n: int = 12) -> AnalysisL1:
@@ -50,7 +55,7 @@ def relative(a: Array, b: Array) -> float:
 @pytest.mark.parametrize("method", TIGHT, ids=lambda m: m.name)
 def test_tight_settings_reach_the_reference(method: GradientMethod, operator: str, theta: str, batch: int | None) -> None:
     problem = draw(operator, theta, batch)
-    promised = method.promise(problem)
+    promised = method.promise(problem, problem.reference())
     assert promised is not None
     error, error_x = errors(method, problem)
     assert error_x < 1e-9  # ten times the solver's tolerance
@@ -59,10 +64,17 @@ def test_tight_settings_reach_the_reference(method: GradientMethod, operator: st
 
 def test_nothing_is_promised_where_a_kink_is_closer_than_the_solver_can_tell() -> None:
     traps = {trap.name: trap.make() for trap in TRAPS if trap.expectation == "gradient"}
-    for method in TIGHT:
-        assert method.promise(traps["slack 1e-15, active row"]) is None
-        assert method.promise(traps["near rank kink, e = 1e-06"]) is None
-        assert method.promise(traps["near rank kink, e = 1e-04"]) == 1e-6  # the kink is 25 tolerances away
+    promised = {"slack 1e-15, active row": None, "near rank kink, e = 1e-06": None, "near rank kink, e = 1e-04": 1e-6}
+    for name, expected in promised.items():  # in the last the kink is 25 tolerances away
+        reference = traps[name].reference()
+        assert [method.promise(traps[name], reference) for method in TIGHT] == [expected] * len(TIGHT)
+
+
+def test_nothing_is_promised_where_nobody_knows_how_far_a_kink_is() -> None:
+    problem = draw("tv")
+    unknown = replace(problem.reference(), kink_distance=math.nan)
+    assert all(method.promise(problem, problem.reference()) for method in (*TIGHT, *TIGHT_SOLVERS))
+    assert not any(method.promise(problem, unknown) for method in (*TIGHT, *TIGHT_SOLVERS))
 
 
 @pytest.mark.parametrize("operator", BETAS)
@@ -78,7 +90,7 @@ def test_clarabel_is_accurate_to_the_square_root_of_its_tolerance() -> None:
     error, error_x = errors(method, problem)
     assert 1e-12 < error_x < 1e-5  # the quadratic is a second-order cone: x is good to sqrt(1e-12) times a constant
     assert error < 1e-4
-    assert method.promise(problem) is None
+    assert method.promise(problem, problem.reference()) is None
     assert method.prepare(problem)(problem.theta).converged is None
 
 

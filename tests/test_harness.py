@@ -497,5 +497,5 @@ class Tells(GradientMethod):
         import torch
         note = f"cores={len(os.sched_getaffinity(0))} torch={torch.get_num_threads()}"
         return lambda theta: Gradient(0.0, np.zeros_like(problem.y), np.zeros_like(theta), note=note)
-    def promise(self, problem): return None
+    def promise(self, problem, reference): return None
 """

@@ -155,9 +155,13 @@ def test_a_parameter_that_is_silently_dropped_is_seen_where_the_operator_depends
     statuses = []
     for problem in (blind, seeing):
         result = DropsTheOperator().prepare(problem)(problem.theta)
-        statuses.append(judge(result, problem, problem.reference(), DropsTheOperator().promise(problem))["status"])
+        statuses.append(
+            judge(result, problem, problem.reference(), DropsTheOperator().promise(problem, problem.reference()))["status"]
+        )
         right = LinearSolveVJP().prepare(problem)(problem.theta)
-        assert judge(right, problem, problem.reference(), LinearSolveVJP().promise(problem))["status"] == "ok"
+        assert (
+            judge(right, problem, problem.reference(), LinearSolveVJP().promise(problem, problem.reference()))["status"] == "ok"
+        )
     assert statuses == ["ok", "inaccurate"]
 
 

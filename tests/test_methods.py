@@ -340,6 +340,6 @@ def test_what_a_method_says_of_itself(method: GradientMethod) -> None:
     assert method.family and method.formula and method.batching in ("native", "loop")
     assert set(method.knobs) == {f.name for f in fields(method)} - set(method.identity)
     assert method.knob in {"", *method.knobs}
-    promise = method.promise(drawn("tv"))
+    promise = method.promise(drawn("tv"), drawn("tv").reference())
     assert promise is None or 0 < promise < 1
     assert hash(method) == hash(replace(method))

@@ -51,7 +51,7 @@ def test_tight_settings_reach_the_reference(method: GradientMethod, problem: Ana
     error, converged = answer(method, problem)
     assert error < PEER_ERRORS[method.name]
     assert converged is not False
-    promise = method.promise(problem)
+    promise = method.promise(problem, problem.reference())
     assert promise is None or error < promise / 10
 
 
@@ -61,13 +61,13 @@ TORCH_DEFAULTS = [m for m in DEFAULTS if "torch" in m.requires]  # of JAX the ti
 @pytest.mark.parametrize("method", TORCH_DEFAULTS, ids=lambda m: m.name)
 def test_defaults_promise_nothing_and_are_what_the_library_gives(method: GradientMethod) -> None:
     error, converged = answer(method, FEW_ROWS)
-    assert method.promise(FEW_ROWS) is None
+    assert method.promise(FEW_ROWS, FEW_ROWS.reference()) is None
     assert 1e-12 < error < 0.5  # neither exact nor meaningless: tolerances between 1e-5 and 1e-9
     assert converged is not False
 
 
 def test_no_default_promises_anything() -> None:
-    assert [m.promise(FEW_ROWS) for m in DEFAULTS] == [None] * len(DEFAULTS)
+    assert [m.promise(FEW_ROWS, FEW_ROWS.reference()) for m in DEFAULTS] == [None] * len(DEFAULTS)
 
 
 def test_relaxed_by_default_means_a_wrong_gradient() -> None:

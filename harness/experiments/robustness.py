@@ -103,7 +103,7 @@ def outcome(method: GradientMethod, problem: AnalysisL1, reference: Reference) -
         gradient, seconds = min((call_once(prepared, theta) for _ in range(CALLS)), key=lambda answer: answer[1])
     except Exception as raised:  # what a call raises is an outcome; it must not cost the other instances
         return Outcome("wrong", why=f"raised {type(raised).__name__}: {raised}")
-    name, error, why = judged(gradient, reference, method.promise(problem) or 0.0)
+    name, error, why = judged(gradient, reference, method.promise(problem, reference) or 0.0)
     return Outcome(name, error, seconds, reference.status == "kink", why)
 
 

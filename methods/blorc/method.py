@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from methods import _blorc
 from methods.base import GradientMethod, Prepared
-from problems import AnalysisL1, Dense, Problem
+from problems import AnalysisL1, Dense, Problem, Reference
 
 
 @dataclass(frozen=True)
@@ -38,5 +38,5 @@ class Blorc(GradientMethod):
             return _blorc.split_signal(problem)
         return _blorc.split(_blorc.solve_of(problem, self.threads), _blorc.gradient_of(problem))
 
-    def promise(self, problem: Problem) -> float | None:
+    def promise(self, problem: Problem, reference: Reference) -> float | None:
         return _blorc.PROMISE

@@ -24,7 +24,8 @@ def test_gradient(benchmark, method: GradientMethod, n: int) -> None:
         pytest.skip(reason)
     prepared = method.prepare(problem)
     first, first_s = timing.call_once(prepared, problem.theta)
-    verdict = judge(first, problem, problem.reference(), method.promise(problem))
+    reference = problem.reference()
+    verdict = judge(first, problem, reference, method.promise(problem, reference))
     benchmark.group = f"tv n={n}"
     benchmark.extra_info.update(
         {name: value for name, value in verdict.items() if not (isinstance(value, float) and math.isnan(value))}
