@@ -45,9 +45,10 @@ def test_the_method_of_the_readme_stands_in_the_report(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def with_ridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a copy of problems/, into which the problem of the README is put as it says."""
+    """A copy of the packages, into which the problem of the README is put as it says."""
     folder = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "problems", folder / "problems", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("problems", "methods", "harness", "results", "reports"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "runs", "example", "gpu"))
     (folder / "problems" / "my_ridge.py").write_text(_block("class Ridge"))
     init = folder / "problems" / "__init__.py"
     joined = init.read_text().replace("    mri,\n", "    mri,\n    my_ridge,\n")
@@ -57,7 +58,7 @@ def with_ridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _with(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False)
 
 
