@@ -10,12 +10,14 @@ from functools import cache
 import numpy as np
 
 from harness.answers import promised, received, sentence
+from harness.errors import relative, relative_or_absolute
 from harness.judge import reference_error
-from harness.verdicts import EXACT, WRONG, Answer, Begin, Verdict, ask, by_design, error, graded
+from harness.verdicts import EXACT, Answer, Begin, Verdict, ask, by_design, error, graded
 from methods import Gradient, GradientMethod
 from problems import AnalysisL1, Problem
 from problems.base import Array
 from problems.traps import COTANGENTS, TRAPS, Trap
+from results import WRONG
 
 # Regular instances: the reference has a gradient, far from any kink.
 
@@ -98,7 +100,7 @@ def check_homogeneity(method: GradientMethod, instance: str, begin: Begin) -> Ve
         answer = ask(method, replace(problem, loss_scale=scale), begin)
         if answer.gradient is None:
             return _law(answer, math.nan)
-        figure = float(np.linalg.norm(answer.grad / scale - first.grad) / np.linalg.norm(first.grad))
+        figure = relative(answer.grad / scale, first.grad)
         worst, where = max((worst, where), (figure, f"grad(c L)/c is off by {figure:.1e} at c = {scale:.0e}"))
     return _law(first, worst, where, _promise(method, problem) or WRONG)
 
@@ -114,7 +116,7 @@ def check_batch(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
         if answer.gradient is None:
             return _law(answer, math.nan)
     mean = np.mean([answer.grad for answer in singles], axis=0)
-    figure = float(np.linalg.norm(together.grad - mean) / np.linalg.norm(mean))
+    figure = relative(together.grad, mean)
     return _law(together, figure, "the batch is not the mean of its signals", _promise(method, problem) or WRONG)
 
 
@@ -172,7 +174,7 @@ def check_solution(method: GradientMethod, instance: str, begin: Begin) -> Verdi
     def figure(found: Gradient) -> float:
         if found.solution.shape != truth.shape:
             return math.inf
-        return float(np.linalg.norm(found.solution - truth) / (np.linalg.norm(truth) or 1.0))
+        return relative_or_absolute(found.solution, truth)
 
     return _claim(answer, figure, _promise(method, problem), "solution")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +31,24 @@ class Cores:
             if file is not None:
                 file.close()
         self._locks.clear()
+
+
+def pin(numbers: tuple[int, ...]) -> None:
+    """This process runs on these cores alone, where the platform can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, numbers)
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """This process on a core that no run measures on."""
+    before, own = environment.cores(), Cores(1)
+    pin(own.numbers)
+    try:
+        yield
+    finally:
+        pin(before)
+        own.release()
 
 
 def _folder() -> Path:

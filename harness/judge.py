@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from harness.answers import received
+from harness.errors import absolute, relative
 from methods import Gradient
 from problems import Problem, Reference
 from problems.base import Array
+from results import JUDGED
 
-HAS_GRADIENT = ("proven", "bounded", "unproven")
 DIVERGED = 1e3  # |x| above this times |y| + 1
 
 
@@ -40,7 +41,7 @@ def judge(
         return {**columns, "status": "nan", "reason": "NaN or infinite entries in the gradient or the solution"}
     columns |= _errors(gradient, grad, solution, reference)
     if differences is not None and gradient.direction is None and "error_rel" in columns:
-        columns["error_paper"] = _relative(grad - differences, differences)
+        columns["error_paper"] = relative(grad, differences)
     if np.linalg.norm(solution) > DIVERGED * (np.linalg.norm(reference.solution) + 1):
         return {**columns, "status": "diverged", "reason": "the solution is above 1e3 (|x*| + 1)"}
     return columns | _verdict(gradient, columns, reference, promise)
@@ -77,16 +78,16 @@ def _malformed(gradient: Gradient, grad: Array, solution: Array, problem: Proble
 
 
 def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Reference) -> dict[str, float]:
-    found = {"error_x": _relative(solution - reference.solution, reference.solution)}
+    found = {"error_x": relative(solution, reference.solution)}
     if reference.grad is None:
         return found
     truth = reference.grad
     if gradient.direction is not None:
         truth = np.asarray((reference.grad * gradient.direction).sum())
-    found["error_abs"] = float(np.linalg.norm(grad - truth))
-    if reference.status in HAS_GRADIENT and np.linalg.norm(truth) > 0:
+    found["error_abs"] = absolute(grad, truth)
+    if reference.status in JUDGED and np.linalg.norm(truth) > 0:
         found |= {
-            "error_rel": _relative(grad - truth, truth),
+            "error_rel": relative(grad, truth),
             "error_max": float(np.abs(grad - truth).max() / np.abs(truth).max()),
         }
         if gradient.direction is None:
@@ -97,11 +98,6 @@ def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Referen
 def reference_error(reference: Reference) -> float:
     """What of an error may be the reference's own: its radius, or the rounding of float64 entries."""
     return reference.radius if reference.radius > 0 else 2.0**-53
-
-
-def _relative(difference: Array, truth: Array) -> float:
-    norm = float(np.linalg.norm(truth))
-    return float(np.linalg.norm(difference)) / norm if norm > 0 else math.nan
 
 
 def _cosine(grad: Array, truth: Array) -> float:

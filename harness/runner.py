@@ -20,12 +20,13 @@ from harness.cores import Cores
 from harness.costs import PIPES, Ledger
 from harness.judge import reference_columns
 from harness.processes import Handle, Limits, Lost, context
-from harness.timing import Sample, median_interval
+from harness.timing import Sample
 from harness.worker import DIFFERENCES, Settings, missing
 from methods import GradientMethod
 from problems import Problem, Reference
 from problems.base import Array
 from results import Measured, Planned, Run
+from results.statistics import median_interval, spread
 
 NOISY_CANARY = 1.3  # times the median canary of the run
 NOISY_SPREAD = 0.15  # MAD over median of the samples
@@ -272,19 +273,21 @@ class Runner:
 
     def _statistics(self, cell: _Entry) -> dict[str, Any]:
         totals = [sample.total for _, sample in cell.samples]
-        median, low, high, mad = median_interval(totals)
+        middle, mad = median_interval(totals), spread(totals)
         canary = float(np.median(cell.canaries))
         return {
-            "total_s": median,
-            "total_low_s": low,
-            "total_high_s": high,
+            "total_s": middle.value,
+            "total_low_s": middle.low,
+            "total_high_s": middle.high,
             "total_mad_s": mad,
             "forward_s": float(np.median([sample.forward for _, sample in cell.samples])),
             "backward_s": float(np.median([sample.backward for _, sample in cell.samples])),
             "samples_s": totals,
             "samples_order": [position for position, _ in cell.samples],
             "canary": canary,
-            "noisy": bool(canary > NOISY_CANARY * np.median(self._canaries) or mad > NOISY_SPREAD * median or _waited(cell)),
+            "noisy": bool(
+                canary > NOISY_CANARY * np.median(self._canaries) or mad > NOISY_SPREAD * middle.value or _waited(cell)
+            ),
         }
 
 

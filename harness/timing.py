@@ -160,12 +160,3 @@ def canary() -> float:
             a @ a
         best = min(best, perf_counter() - start)
     return float(best)
-
-
-def median_interval(samples: list[float], seed: int = 0) -> tuple[float, float, float, float]:
-    """(median, low, high, MAD) with the bootstrap 95 % interval of the median."""
-    values = np.asarray(samples)
-    draws = np.random.default_rng(seed).choice(values, size=(1000, len(values)))
-    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
-    median = float(np.median(values))
-    return median, float(low), float(high), float(np.median(np.abs(values - median)))

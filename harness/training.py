@@ -22,20 +22,22 @@ def train(show: Callable[[str], None]) -> Path:
 
     Piecewise-constant signals of peak 1, n = 64, white noise of 0.1, batches of 100 out of 4000 pairs, 60 epochs: minutes.
     """
+    import torch
+
     rng = np.random.default_rng(0)
     target = SIGNALS["piecewise-constant"](PAIRS, N, rng)
     y = target + SIGMA * rng.standard_normal(target.shape)
-    w, first, second, count = np.eye(N), np.zeros((N, N)), np.zeros((N, N)), 0
+    w = torch.eye(N, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([w], lr=RATE)
     for epoch in range(EPOCHS):
         losses = []
         for part in rng.permutation(PAIRS).reshape(-1, BATCH):
-            value, grad = _gradient(w, y[part], target[part])
+            value, grad = _gradient(np.array(w.detach()), y[part], target[part])
             losses.append(value)
-            count += 1
-            first, second = 0.9 * first + 0.1 * grad, 0.999 * second + 0.001 * grad**2
-            w = w - RATE * (first / (1 - 0.9**count)) / (np.sqrt(second / (1 - 0.999**count)) + 1e-8)
+            w.grad = torch.from_numpy(grad)
+            adam.step()
         show(f"epoch {epoch + 1}: mean loss {np.mean(losses):.4f}")
-    np.save(FILE, w)
+    np.save(FILE, w.detach().numpy())
     return FILE
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.answers import given, received, sentence, told
+from harness.errors import relative_or_absolute
 from methods import Gradient, GradientMethod, synchronise
 from problems import Problem
 from problems.base import Array
+from results import WRONG
 
-WRONG = 1e-2  # relative error above which an answer without a promise counts as wrong
 EXACT = 1e-8  # a method that promises this or better must know where no gradient exists
 OUTCOMES = ("right", "flagged", "silent", "biased", "refused")  # wrong answers are flagged, silent, or biased by design
 
@@ -89,8 +90,7 @@ def error(answer: Answer, truth: Array) -> float:
         truth = np.asarray((truth * direction).sum())
     if grad.shape != truth.shape:
         return math.inf
-    norm = float(np.linalg.norm(truth))
-    return float(np.linalg.norm(grad - truth)) / (norm or 1.0)
+    return relative_or_absolute(grad, truth)
 
 
 def graded(answer: Answer, truth: Array, promise: float | None, flags_pass: bool) -> Verdict:

@@ -26,6 +26,7 @@ from harness import memory, timing
 from harness.answers import promised, sentence, told
 from harness.catalogue import CHECKED, entries, with_ladders
 from harness.conformance import verdict
+from harness.cores import pin
 from harness.costs import Stopwatch
 from harness.judge import judge
 from harness.sweeps import instance
@@ -125,7 +126,7 @@ def _isolate(settings: Settings) -> None:
     os.setsid()
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        os.sched_setaffinity(0, settings.cores)
+    pin(settings.cores)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     output = os.open(settings.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)

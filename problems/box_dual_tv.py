@@ -15,6 +15,7 @@ from problems._undecided import undecided_where_unsolved
 from problems.base import Array, ConicModel, ConicProgram, Problem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
+from problems.operators import differences, jumps
 from problems.penalties import Box
 
 
@@ -41,7 +42,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        return _box_dual.solve(self._differences(), theta[1:], float(np.exp(theta[0]))).z
+        return _box_dual.solve(differences(len(self.target)), theta[1:], float(np.exp(theta[0]))).z
 
     def loss(self, x: Any, theta: Any) -> Any:
         xp, target = local(theta, self.target)
@@ -49,7 +50,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
 
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
         rest = theta[1:] - _adjoint(x) - self.target
-        return -_apply(rest), np.append(0 * rest[:1], rest)
+        return -jumps(rest), np.append(0 * rest[:1], rest)
 
     def perturbed(self, rng: np.random.Generator) -> Array:
         return self.theta + 0.01 * np.append(1.0, np.abs(self.theta[1:])) * rng.standard_normal(self.theta.shape)
@@ -69,7 +70,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
 
         z = self.solve(self.theta)
         signs = np.where(np.abs(z) >= np.exp(self.theta[0]) * (1 - 1e-12), np.sign(z), 0.0)
-        free, d = signs == 0, self._differences()
+        free, d = signs == 0, differences(len(self.target))
         on = d[free]
 
         def read(u: Any, theta: Any) -> Any:
@@ -78,7 +79,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
             return full
 
         def slope(u: Any, theta: Any) -> Any:
-            return _apply(_adjoint(read(u, theta)) - theta[1:])
+            return jumps(_adjoint(read(u, theta)) - theta[1:])
 
         def cross(u: Any, theta: Any, w: Any) -> Any:
             pulled = on.T @ w
@@ -99,9 +100,6 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         )
         return certify(self, system, zero_rows=float(np.mean(free)))
 
-    def _differences(self) -> Array:
-        return np.diff(np.eye(len(self.target)), axis=0)
-
     # Structure that methods ask for
 
     def forms(self) -> tuple[Form, ...]:
@@ -113,7 +111,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
 
         n = len(self.target)
         parameter, z = cp.Parameter(1 + n), cp.Variable(n - 1)
-        rest = parameter[1:] - self._differences().T @ z
+        rest = parameter[1:] - differences(len(self.target)).T @ z
         model = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(rest)), [z <= parameter[0], z >= -parameter[0]])
 
         def argument(theta: Any) -> Any:
@@ -123,11 +121,6 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         return ConicModel(
             model, parameter, (), z, (), argument, lambda t, cotangent: cotangent * np.append(np.exp(t[0]), np.ones(n))
         )
-
-
-def _apply(x: Any) -> Any:
-    """D x."""
-    return x[1:] - x[:-1]
 
 
 def _adjoint(z: Any) -> Any:
@@ -145,14 +138,14 @@ class Residual(Quadratic):
         return lambda z: 0.5 * xp.sum((theta[1:] - _adjoint(z)) ** 2)
 
     def gradient(self, theta: Any) -> Function:
-        return lambda z: _apply(_adjoint(z) - theta[1:])
+        return lambda z: jumps(_adjoint(z) - theta[1:])
 
     def hessian(self, theta: Any) -> Any:
-        d = local(theta, np.diff(np.eye(len(theta) - 1), axis=0))[1]
+        d = local(theta, differences(len(theta) - 1))[1]
         return d @ d.T
 
     def linear(self, theta: Any) -> Any:
-        return _apply(theta[1:])
+        return jumps(theta[1:])
 
     def lipschitz(self, theta: Array) -> float:
         return 4.0  # |D D^T| < 4

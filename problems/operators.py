@@ -18,6 +18,16 @@ SCALE = 0.1  # of "scaled-identity"
 FILTER = 5  # pixels along a side of "dct-filters"
 
 
+def differences(n: int) -> Array:
+    """First differences: D x = x_{i+1} - x_i, shape (n - 1, n)."""
+    return np.diff(np.eye(n), axis=0)
+
+
+def jumps(x: Any) -> Any:
+    """D x for x (n,) of any array library."""
+    return x[1:] - x[:-1]
+
+
 def identity(n: int, rng: np.random.Generator) -> Array:
     """W = I, shape (n, n)."""
     return np.eye(n)
@@ -30,7 +40,7 @@ def scaled_identity(n: int, rng: np.random.Generator) -> Array:
 
 def tv(n: int, rng: np.random.Generator) -> Array:
     """1-D total variation: (W x)_i = x_{i+1} - x_i, shape (n - 1, n)."""
-    return np.diff(np.eye(n), axis=0)
+    return differences(n)
 
 
 def circular_tv(n: int, rng: np.random.Generator) -> Array:

@@ -14,6 +14,7 @@ from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Smooth, Splitting, Term
+from problems.operators import differences, jumps
 from problems.penalties import Zero
 
 
@@ -61,7 +62,7 @@ class SmoothTV(Problem, Conditioned, Splitting):
     def _bands(self, x: Array, theta: Array) -> Array:
         """The Hessian's bands, upper first, (2, n)."""
         alpha, nu, xi = np.exp(theta)
-        bend = alpha * nu**2 / (np.diff(x) ** 2 + nu**2) ** 1.5
+        bend = alpha * nu**2 / (jumps(x) ** 2 + nu**2) ** 1.5
         bands = np.zeros((2, len(x)))
         bands[0, 1:] = -bend
         bands[1] = 1 + xi
@@ -92,17 +93,17 @@ class SmoothTV(Problem, Conditioned, Splitting):
         """
         from problems._enclosure import Optimality, certify
 
-        d, f = np.diff(np.eye(len(self.y)), axis=0), SmoothedVariation(self.y)
+        d, f = differences(len(self.y)), SmoothedVariation(self.y)
 
         def jacobian(u: Any, theta: Any) -> Any:
             alpha, nu, xi = np.exp(theta)
-            t = _jumps(u)
+            t = jumps(u)
             bend = alpha * nu**2 * (t * t + nu**2) ** -1.5
             return (1 + xi) * np.eye(len(u)).astype(u.dtype) + d.T @ (bend[:, None] * d)
 
         def cross(u: Any, theta: Any, w: Any) -> Any:
             alpha, nu, xi = np.exp(theta)
-            t, v = _jumps(u), _jumps(w)
+            t, v = jumps(u), jumps(w)
             q = t * t + nu**2
             return np.array([(alpha * t * q**-0.5 * v).sum(), -(alpha * nu**2 * t * q**-1.5 * v).sum(), (xi * u * w).sum()])
 
@@ -153,14 +154,14 @@ class SmoothedVariation(Smooth):
     def value(self, theta: Any) -> Function:
         xp, y = local(theta, self.y)
         alpha, nu, xi = _parts(theta)
-        return lambda x: 0.5 * xp.sum((x - y) ** 2) + alpha * xp.sum(xp.sqrt(_jumps(x) ** 2 + nu**2)) + 0.5 * xi * xp.sum(x**2)
+        return lambda x: 0.5 * xp.sum((x - y) ** 2) + alpha * xp.sum(xp.sqrt(jumps(x) ** 2 + nu**2)) + 0.5 * xi * xp.sum(x**2)
 
     def gradient(self, theta: Any) -> Function:
         xp, y = local(theta, self.y)
         alpha, nu, xi = _parts(theta)
 
         def gradient(x: Any) -> Any:
-            t = _jumps(x)
+            t = jumps(x)
             flow = alpha * t / xp.sqrt(t * t + nu**2)
             edge = 0 * flow[:1]
             return x - y + xp.concat([edge, flow]) - xp.concat([flow, edge]) + xi * x
@@ -178,11 +179,6 @@ class SmoothedVariation(Smooth):
 def _parts(theta: Any) -> tuple[Any, Any, Any]:
     values = array_namespace(theta).exp(theta)
     return values[0], values[1], values[2]
-
-
-def _jumps(x: Any) -> Any:
-    """D x, shape (n - 1,)."""
-    return x[1:] - x[:-1]
 
 
 ENSEMBLE = Ensemble(

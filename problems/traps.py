@@ -10,6 +10,7 @@ import numpy as np
 
 from problems.analysis_l1 import AnalysisL1
 from problems.base import Array
+from problems.operators import differences
 from problems.parametrisations import Weighted
 
 EXPECTATIONS = ("gradient", "zero", "kink", "refuse")
@@ -66,7 +67,7 @@ def _orthogonal_gradient(first_is_zero: bool, problem: AnalysisL1) -> Array:
 
 def difference(n: int, circular: bool = False) -> Array:
     """x_{i+1} - x_i, shape (n - 1, n), or (n, n) with the last row closing the circle."""
-    return np.roll(np.eye(n), 1, axis=1) - np.eye(n) if circular else np.diff(np.eye(n), axis=0)
+    return np.roll(np.eye(n), 1, axis=1) - np.eye(n) if circular else differences(n)
 
 
 def grid(side: int) -> Array:

@@ -15,6 +15,7 @@ from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Problem, Reference, ValueFunction
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, LeastSquares, Splitting, Term
+from problems.operators import differences
 from problems.penalties import Box
 
 
@@ -40,7 +41,7 @@ class TVValue(Problem, Splitting, ValueFunction):
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        return _box_dual.solve(_differences(len(theta) - 1), theta[1:], float(np.exp(theta[0]))).x
+        return _box_dual.solve(differences(len(theta) - 1), theta[1:], float(np.exp(theta[0]))).x
 
     def loss(self, x: Any, theta: Any) -> Any:
         xp = array_namespace(theta)
@@ -61,7 +62,7 @@ class TVValue(Problem, Splitting, ValueFunction):
         from problems._enclosure import Optimality, certify
 
         theta = self.theta
-        d = _differences(len(theta) - 1)
+        d = differences(len(theta) - 1)
         found = _box_dual.solve(d, theta[1:], float(np.exp(theta[0])))
         signs, free = found.signs, found.signs == 0
         on = d[free]
@@ -97,7 +98,7 @@ class TVValue(Problem, Splitting, ValueFunction):
 
     def _data(self, theta: Any) -> tuple[Any, Any]:
         """(lambda D^T, u): the smooth part of the dual is 1/2 |u - lambda D^T z|^2."""
-        xp, d = local(theta, _differences(theta.shape[0] - 1))
+        xp, d = local(theta, differences(theta.shape[0] - 1))
         return xp.exp(theta[0]) * d.T, theta[1:]
 
     def _read(self, theta: Any) -> Function:
@@ -110,7 +111,7 @@ class TVValue(Problem, Splitting, ValueFunction):
 
     def _dual_solution(self, theta: Array) -> Array:
         weight = float(np.exp(theta[0]))
-        return _box_dual.solve(_differences(len(theta) - 1), theta[1:], weight).z / weight
+        return _box_dual.solve(differences(len(theta) - 1), theta[1:], weight).z / weight
 
     def dual_value(self, z: Array, theta: Array) -> float:
         return float(self.loss(self._read(theta)(z), theta))
@@ -119,10 +120,6 @@ class TVValue(Problem, Splitting, ValueFunction):
         """(<x, u - x>, u - x): x = u - lambda D^T z has the derivative x - u in log lambda."""
         x, u = self._read(theta)(z), theta[1:]
         return np.append(x @ (u - x), u - x)
-
-
-def _differences(n: int) -> Array:
-    return np.diff(np.eye(n), axis=0)
 
 
 ENSEMBLE = Ensemble(

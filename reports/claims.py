@@ -9,10 +9,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports import statistics, style, text
-from reports.statistics import Estimate
+from reports import style, text
 from reports.text import Cell, Table
+from results import statistics
 from results.claims import Claim, Curve
+from results.statistics import Estimate
 
 FEW = 6
 SLOPES = {"power": "p in y ~ x^p [95 % CI]", "geometric": "q in y ~ q^x [95 % CI]"}

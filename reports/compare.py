@@ -12,13 +12,12 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from reports import statistics, text
-from reports.select import ANSWERED
-from reports.statistics import Estimate
+from reports import text
 from reports.tables import middle
 from reports.terminal import rich_table
 from reports.text import Cell, Table
-from results import Run
+from results import ANSWERED, Run, statistics
+from results.statistics import Estimate
 
 # What a reader calls the same cell. Not the key (it holds the versions, which differ between base and head), and not
 # the knobs: a new knob at its default changes no label.

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports import statistics, text
+from reports import text
 from reports.select import Study, family_rank
 from reports.text import Cell, Table
-from results import Run
+from results import Run, statistics
 
 TITLE = "What the run cost"
 MEANING = {

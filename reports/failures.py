@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from reports import text
-from reports.select import JUDGED, Study
+from reports.select import Study
 from reports.tables import middle
 from reports.text import Cell, Table
-from results.record import STATUSES
+from results import JUDGED, STATUSES
 
 
 def statuses(study: Study) -> Table:

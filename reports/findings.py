@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from reports import text
-from reports.select import ANSWERED, PEER_METHOD, Study
+from reports.select import PEER_METHOD, Study
 from reports.tables import ratio
+from results import ANSWERED, WRONG
 
-WRONG = 1e-2  # fewer than two right digits: of no use even to a method that promises nothing
 ACCURATE = 1e-10  # what "accurate" means in the first finding: far below any use, far above round-off
 # A warm start solves another problem, the same one again a step further; differences err by h^2, along one direction perhaps.
 NOT_COMPARED = ("warm start", "finite differences")

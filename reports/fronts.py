@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from reports import select, statistics, text
+from reports import select, text
 from reports.select import BLOCK, YARDSTICK, Study
 from reports.style import OTHERS, families, handle, hue, legend, panels, styles
+from results import statistics
 
 MOST_PANELS = 4  # instances of one figure; the tables have them all
 TARGETS = (1e-3, 1e-6, 1e-10)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from reports import statistics, text
+from reports import text
 from reports.select import INSTANCE, Study, family_rank
 from reports.tables import middle
 from reports.text import Table
+from results import statistics
 
 LEAST = 1024  # n from which an instance is large
 TITLE = "Large instances"

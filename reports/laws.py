@@ -6,10 +6,11 @@ import math
 
 import pandas as pd
 
-from reports import statistics, text
+from reports import text
 from reports.select import Study, ladders, sweep
-from reports.statistics import Estimate
 from reports.text import Cell, Table
+from results import statistics
+from results.statistics import Estimate
 
 LEAST = 3  # sizes of a fit that a further table is worth
 ENDED = ("timeout", "oom", "crash")  # statuses of a limit that was met; larger sizes are not run

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from results import ANSWERED, JUDGED
+
 if TYPE_CHECKING:
     from results import Run
 
 SETTING = ["problem", "theta", "batch", "n", "sigma", "device", "threads"]
 INSTANCE = [*SETTING, "operator", "signal"]
 BLOCK = ["run", *INSTANCE, "seed"]
-# Only against these references a relative error means something.
-JUDGED = ("proven", "bounded", "unproven")
-# Only these statuses returned a gradient whose time is the time of an answer.
-ANSWERED = ("ok", "inaccurate")
 ROUND_OFF = 1e-16  # below this a relative error in float64 says nothing
 REFERENCE_METHOD = "blorc"
 PEER_METHOD = "cvxpylayers-torch"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from reports import statistics, text
+from reports import text
 from reports.select import INSTANCE, PEER_METHOD, YARDSTICK, Study, describe, family_rank
-from reports.statistics import Estimate
 from reports.text import Cell, Table
+from results import statistics
+from results.statistics import Estimate
 
 TITLE = "Speed of the exact gradient"
 NOTE = (

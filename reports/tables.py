@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from reports import statistics, text
+from reports import text
 from reports.select import INSTANCE, REFERENCE_METHOD, ROUND_OFF, Study, family_rank, instances, ladders, situation
-from reports.statistics import Estimate
 from reports.text import Cell, Table
+from results import statistics
+from results.statistics import Estimate
 
 TARGETS = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 PAIR = ["run", *INSTANCE, "seed"]  # one block: rows equal in these can be divided

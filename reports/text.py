@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from reports.statistics import Estimate
+from results.statistics import Estimate
 
 ABSENT = "–"  # not measured
 MIB = 2.0**20

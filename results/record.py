@@ -12,6 +12,12 @@ from typing import Any
 SCHEMA = 1
 NAN = math.nan
 
+# Only against references of these statuses does a relative error mean something.
+JUDGED = ("proven", "bounded", "unproven")
+# Only cells of these statuses have an answer, whose time is the time of one.
+ANSWERED = ("ok", "inaccurate")
+WRONG = 1e-2  # a relative error above it leaves fewer than two digits: of no use even from a method that promises nothing
+
 # The first that applies is the status of a cell.
 STATUSES = (
     "not-installed",

@@ -252,9 +252,9 @@ PROOFS = (
 HARNESS = (
     Fault(
         "bounded-is-not-judged",
-        "harness/judge.py",
-        'HAS_GRADIENT = ("proven", "bounded", "unproven")',
-        'HAS_GRADIENT = ("proven", "unproven")',
+        "results/record.py",
+        'JUDGED = ("proven", "bounded", "unproven")',
+        'JUDGED = ("proven", "unproven")',
         "a dropped case: on filter banks, whose references are bounded, no relative error is recorded and no promise verified",
         ("test_judge", "test_images"),
     ),

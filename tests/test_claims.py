@@ -24,7 +24,7 @@ from problems import AnalysisL1
 from problems.lp_tuning import TOLERANCE
 from problems.ridge import Ridge
 from reports import claims as page
-from reports import statistics
+from results import statistics
 from results.claims import Claim, Curve, Mark
 
 

@@ -22,11 +22,11 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 import reports
-from reports import fronts, large, laws, operators, select, speed, statistics, style, tables, terminal_table, text, write_report
+from reports import fronts, large, laws, operators, select, speed, style, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
 from reports.findings import findings
 from reports.select import Study, load
-from results import Measured, Planned, Run
+from results import Measured, Planned, Run, statistics
 
 ROOT = Path(reports.__file__).parent
 

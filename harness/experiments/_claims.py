@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from harness.errors import relative
 from methods import GradientMethod, to_numpy
 from problems import Problem
 from results.claims import Claim
@@ -30,4 +29,4 @@ def error(method: GradientMethod, problem: Problem) -> float:
     if truth is None:
         raise ValueError(f"the instance has no gradient: {problem.reference().reason}")
     grad = to_numpy(method.prepare(problem)(problem.theta).grad)
-    return float(np.linalg.norm(grad - truth) / np.linalg.norm(truth))
+    return relative(grad, truth)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,11 @@ from time import perf_counter
 import numpy as np
 
 from harness import environment
+from harness.cores import on_one_core
+from harness.errors import relative
 from harness.experiments._pages import fresh, show, table, write_csv
 from harness.processes import context
-from harness.timing import median_interval, without_gc
+from harness.timing import without_gc
 from methods import GradientMethod, Split, synchronise, to_numpy
 from methods.blorc import Blorc
 from methods.blorc_paper import BlorcPaper
@@ -23,6 +24,7 @@ from methods.cone_layers import ConeLayer
 from methods.finite_differences import EntrywiseDifferences
 from problems import AnalysisL1, Reference
 from problems.base import Array
+from results.statistics import median_interval
 
 SIZES = (36, 64)
 PAIRS = 100
@@ -112,17 +114,12 @@ def _differences(problem: AnalysisL1) -> Array:
 
 def _time(problems: list[AnalysisL1]) -> dict[str, list[_Answer]]:
     """One warm call a method and pair, the methods in a new random order for every pair, pinned to one core."""
-    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    if before is not None:
-        os.sched_setaffinity(0, {max(before)})
     rng = np.random.default_rng(0)
     answers: dict[str, list[_Answer]] = {method.label: [] for method in METHODS}
-    with without_gc():
+    with on_one_core(), without_gc():
         for problem in problems:
             for index in rng.permutation(len(METHODS)):
                 answers[METHODS[index].label].append(_answer(METHODS[index], problem))
-    if before is not None:
-        os.sched_setaffinity(0, before)
     return answers
 
 
@@ -154,19 +151,19 @@ def _row(n: int, method: GradientMethod, answers: list[_Answer], differences: li
         for answer, difference, reference in zip(answers, differences, references, strict=True)
         if reference.grad is not None and reference.status != "zero"
     ]
-    to_reference = [_relative(grad, truth) for grad, _, truth in judged]
-    to_differences = np.array([_relative(grad, difference) for grad, difference, _ in judged])
+    to_reference = [relative(grad, truth) for grad, _, truth in judged]
+    to_differences = np.array([relative(grad, difference) for grad, difference, _ in judged])
     misread = np.array(to_reference) > MISREAD
-    median, low, high, _ = median_interval([answer.total_s for answer in answers])
+    middle = median_interval([answer.total_s for answer in answers])
     paper = PAPER.get((method.label, n), (math.nan, math.nan))
     return Row(
         n=n,
         method=method.label,
         pairs=len(answers),
         judged=len(judged),
-        total_ms=median * 1e3,
-        total_low_ms=low * 1e3,
-        total_high_ms=high * 1e3,
+        total_ms=middle.value * 1e3,
+        total_low_ms=middle.low * 1e3,
+        total_high_ms=middle.high * 1e3,
         without_solve_ms=float(np.median([answer.without_solve_s for answer in answers])) * 1e3,
         error_differences=float(to_differences.mean()),
         error_reference=float(np.mean(to_reference)),
@@ -176,10 +173,6 @@ def _row(n: int, method: GradientMethod, answers: list[_Answer], differences: li
         paper_ms=paper[0],
         paper_error=paper[1],
     )
-
-
-def _relative(grad: Array, truth: Array) -> float:
-    return float(np.linalg.norm(grad - truth) / np.linalg.norm(truth))
 
 
 def _table(rows: list[Row]) -> str:

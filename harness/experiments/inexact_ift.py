@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harness.errors import relative
 from methods import Gradient, to_numpy
 from methods.ift_cg import InexactIFT
 from problems import Problem
@@ -62,4 +63,4 @@ def _pair(problem: Problem, eps: float) -> tuple[float, float]:
     found: Gradient = method.prepare(problem)(problem.theta)
     truth = problem.reference().grad
     assert truth is not None and found.bound is not None
-    return float(np.linalg.norm(to_numpy(found.grad) - truth) / np.linalg.norm(truth)), found.bound
+    return relative(to_numpy(found.grad), truth), found.bound

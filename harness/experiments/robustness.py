@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from rich.console import Console
 from rich.progress import track
 
 from harness import environment
+from harness.cores import on_one_core
+from harness.errors import relative_or_absolute
 from harness.experiments._pages import fresh, show, table, write_csv
 from harness.timing import call_once, without_gc
 from methods import Gradient, GradientMethod, to_numpy
@@ -69,7 +70,7 @@ def reproduce(folder: Path, quick: bool) -> Path:
     console.print(f"proving {len(instances)} references: about half a minute a thousand where the cache has none")
     drawn = {key: AnalysisL1.draw(key[1], SIGMA, key[2], key[0], SIGNAL) for key in instances}
     references = {key: drawn[key].reference() for key in track(instances, "proving", console=console)}
-    with _one_core(), without_gc():
+    with on_one_core(), without_gc():
         for key in track(instances, "timing", console=console):
             found.setdefault(key[:2], []).append(outcome(Blorc(), drawn[key], references[key]))
     rows = [row(operator, n, found[operator, n]) for operator, n in found]
@@ -79,19 +80,6 @@ def reproduce(folder: Path, quick: bool) -> Path:
     page.write_text(_page(rows, found))
     show("\n".join([_table(rows), "", *verdicts(rows)]))
     return page
-
-
-class _one_core:
-    """Pinned to one core within, where the platform can."""
-
-    def __enter__(self) -> None:
-        self._before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
-        if self._before:
-            os.sched_setaffinity(0, {max(self._before)})
-
-    def __exit__(self, *exception: object) -> None:
-        if self._before:
-            os.sched_setaffinity(0, self._before)
 
 
 def outcome(method: GradientMethod, problem: AnalysisL1, reference: Reference) -> Outcome:
@@ -117,8 +105,7 @@ def judged(gradient: Gradient, reference: Reference, promise: float) -> tuple[st
         return "undecided", math.nan, reference.reason
     if reference.grad is None:
         return ("doubted", math.nan, "") if doubted else ("wrong", math.nan, "says nothing where no gradient exists")
-    scale = float(np.linalg.norm(reference.grad)) or 1.0
-    error = float(np.linalg.norm(to_numpy(gradient.grad) - reference.grad)) / scale
+    error = relative_or_absolute(to_numpy(gradient.grad), reference.grad)
     if doubted:
         return "doubted", error, ""
     if not error <= promise:

@@ -43,6 +43,12 @@ def median_interval(values: Any, seed: int = 0, draws: int = DRAWS) -> Estimate:
     return Estimate(float(np.median(kept)), float(low), float(high), kept.size)
 
 
+def spread(values: Any) -> float:
+    """Median absolute deviation from the median of the finite values; NaN where there are none."""
+    kept = finite(values)
+    return float(np.median(np.abs(kept - np.median(kept)))) if kept.size else math.nan
+
+
 def paired_ratio(base: Sequence[Any], head: Sequence[Any], seed: int = 0, draws: int = DRAWS) -> Estimate:
     """Median over blocks of median(head samples) / median(base samples).
 
