@@ -19,8 +19,8 @@ _SAME_LADDER = ("cvxpylayers-jax", "diffcp-dense", "unrolled-ista-jax", "unrolle
 def _headline(seeds: tuple[int, ...], n: int = 64, **axes: Any) -> tuple[Sweep, ...]:
     """identity, tv, dct and random, each with a signal on which beta leaves 30-80 % of the rows zero."""
     return (
-        Sweep(operators=("tv", "random"), signals=_PC, n=(n,), seeds=seeds, **axes),
-        Sweep(operators=("identity", "dct"), signals=_DCT, n=(n,), seeds=seeds, **axes),
+        Sweep(name="headline", operators=("tv", "random"), signals=_PC, n=(n,), seeds=seeds, **axes),
+        Sweep(name="headline", operators=("identity", "dct"), signals=_DCT, n=(n,), seeds=seeds, **axes),
     )
 
 
@@ -32,13 +32,13 @@ SMOKE = (
 
 DEFAULT = (
     *_headline((1, 2), without=_SLOW),
-    Sweep(n=(16, 36, 100), without=_SLOW),
-    Sweep(n=(16, 36, 64), methods=_SLOW),
-    Sweep(n=(16, 36), sigma=(0.02, 0.5)),
-    Sweep(operators=("dct",), signals=_PATCHES, n=(64,), without=_SLOW),
-    Sweep(n=(36,), knobs="all", without=_SAME_LADDER),
-    Sweep(n=(64, 144), measure="memory", without=_SLOW),
-    Sweep(n=(16, 36), measure="memory", methods=_SLOW),
+    Sweep(name="growth", n=(16, 36, 64, 100), without=_SLOW),
+    Sweep(name="growth", n=(16, 36, 64), methods=_SLOW),
+    Sweep(name="noise", n=(16, 36), sigma=(0.02, 0.1, 0.5)),
+    Sweep(name="patches", operators=("dct",), signals=_PATCHES, n=(64,), without=_SLOW),
+    Sweep(name="work and precision", n=(36,), knobs="all", without=_SAME_LADDER),
+    Sweep(name="growth", n=(64, 144), measure="memory", without=_SLOW),
+    Sweep(name="growth", n=(16, 36), measure="memory", methods=_SLOW),
 )
 
 PAPER = (
@@ -54,29 +54,29 @@ FAMILIES = (
 FULL = (
     *_headline((1, 2, 3, 4, 5), without=_SLOW),
     *_headline((1, 2), methods=_SLOW),
-    Sweep(operators=("scaled-identity", "random-2n", "filters"), seeds=(1, 2, 3), without=_SLOW),
-    Sweep(operators=("tv", "random"), n=(16, 36, 64, 144, 256), seeds=(1, 2, 3), without=_SLOW),
-    Sweep(n=(16, 36, 64, 144), sigma=(0.02, 0.05, 0.1, 0.2, 0.5), without=_SLOW),
-    Sweep(n=(16, 36), sigma=(0.02, 0.05, 0.1, 0.2, 0.5), methods=_SLOW),
-    Sweep(operators=("dct", "tv"), signals=_PATCHES, n=(16, 36, 64, 144), seeds=(1, 2), without=_SLOW),
-    Sweep(theta="row-weights", operators=("tv", "random"), seeds=(1, 2)),
-    Sweep(theta="weight", operators=("tv", "random"), seeds=(1, 2)),
-    Sweep(batch=(1, 10, 100), without=_SLOW),
+    Sweep(name="operators", operators=("scaled-identity", "random-2n", "filters"), seeds=(1, 2, 3), without=_SLOW),
+    Sweep(name="growth", operators=("tv", "random"), n=(16, 36, 64, 144, 256), seeds=(1, 2, 3), without=_SLOW),
+    Sweep(name="noise", n=(16, 36, 64, 144), sigma=(0.02, 0.05, 0.1, 0.2, 0.5), without=_SLOW),
+    Sweep(name="noise", n=(16, 36), sigma=(0.02, 0.05, 0.1, 0.2, 0.5), methods=_SLOW),
+    Sweep(name="patches", operators=("dct", "tv"), signals=_PATCHES, n=(16, 36, 64, 144), seeds=(1, 2), without=_SLOW),
+    Sweep(name="weights", theta="row-weights", operators=("tv", "random"), seeds=(1, 2)),
+    Sweep(name="weights", theta="weight", operators=("tv", "random"), seeds=(1, 2)),
+    Sweep(name="batches", batch=(0, 1, 10, 100), without=_SLOW),
     *_headline((1,), knobs="all", without=_SLOW),
-    Sweep(n=(36,), knobs="all"),
-    Sweep(n=(64, 256, 1024), measure="memory", without=_SLOW),
-    Sweep(n=(64,), knobs="all", measure="memory", without=_SLOW),
+    Sweep(name="work and precision", n=(36,), knobs="all"),
+    Sweep(name="growth", n=(64, 256, 1024), measure="memory", without=_SLOW),
+    Sweep(name="work and precision", n=(64,), knobs="all", measure="memory", without=_SLOW),
 )
 
 # Up in n, in the batch and in the iterations until a limit is met; what lies beyond is not run.
 SCALING = (
-    Sweep(operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024, 2048)),
-    Sweep(theta="sparse", n=(100, 300, 1000, 10_000, 100_000, 1_000_000), without=_SLOW),
-    Sweep(theta="sparse", n=(1000, 100_000, 1_000_000), measure="memory", without=_SLOW),
-    Sweep(batch=(1, 10, 100, 1000), without=_SLOW),
-    Sweep(n=(64, 256, 1024), measure="memory"),
-    Sweep(n=(256,), knobs="all", measure="memory", methods=UNROLLED),
-    Sweep(batch=(1, 10, 100), measure="memory", without=_SLOW),
+    Sweep(name="growth", operators=("tv", "random"), n=(16, 32, 64, 128, 256, 512, 1024, 2048)),
+    Sweep(name="sparse", theta="sparse", n=(100, 300, 1000, 10_000, 100_000, 1_000_000), without=_SLOW),
+    Sweep(name="sparse", theta="sparse", n=(1000, 100_000, 1_000_000), measure="memory", without=_SLOW),
+    Sweep(name="batches", batch=(1, 10, 100, 1000), without=_SLOW),
+    Sweep(name="growth", n=(64, 256, 1024), measure="memory"),
+    Sweep(name="iterations", n=(256,), knobs="all", measure="memory", methods=UNROLLED),
+    Sweep(name="batches", batch=(1, 10, 100), measure="memory", without=_SLOW),
 )
 
 _EXACT = ("blorc", "blorc-factors", "blorc-warm", "blorc-daqp", "blorc-torch", "blorc-jax", "lapack-limit")

@@ -6,13 +6,14 @@ import itertools
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
 from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
 from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned
+from results.sweeps import described, joined
 
 
 class Point(NamedTuple):
@@ -46,6 +47,7 @@ class Sweep:
     measure: str = "time"
     methods: tuple[str, ...] = ()  # labels, that of a default setting being its name; empty: all
     without: tuple[str, ...] = ()  # names left out
+    name: str = "sweep"  # what the table calls it
 
     def cells(self, methods: tuple[GradientMethod, ...] | None, device: str, threads: int) -> list[Planned]:
         """One Planned a method, knob and instance, small n first."""
@@ -96,8 +98,14 @@ def plan(
 ) -> tuple[Planned, ...]:
     """The cells of all sweeps, each once, grouped by block, small n first, the memory pass last."""
     methods = None if methods is None else tuple(methods)
-    cells = dict.fromkeys(cell for sweep in sweeps for cell in sweep.cells(methods, device, threads))
-    return tuple(sorted(cells, key=lambda cell: (cell.measure != "time", max(cell.n, 1) * max(cell.batch, 1), cell.block())))
+    found: dict[Planned, list[str]] = {}
+    for sweep in sweeps:
+        cells = sweep.cells(methods, device, threads)
+        name = described(sweep.name, cells)
+        for cell in cells:
+            found.setdefault(cell, []).append(name)
+    named = (replace(cell, sweep=joined(names)) for cell, names in found.items())
+    return tuple(sorted(named, key=lambda cell: (cell.measure != "time", max(cell.n, 1) * max(cell.batch, 1), cell.block())))
 
 
 def ensemble(name: str) -> Ensemble:
@@ -125,6 +133,7 @@ def _planned(method: GradientMethod, sweep: Sweep, point: Point, device: str, th
     k, beta = _rows_and_beta(sweep.problem, point.theta, point.n, point.operator, point.signal, point.sigma)
     return Planned(
         measure=sweep.measure,
+        sweep="",
         method=method.name,
         label=method.label,
         family=method.family,

@@ -157,7 +157,7 @@ def _allocated(base: pd.Series, head: pd.Series) -> pd.Series:
 
 def _gate(rows: pd.DataFrame, column: str, worse: Callable[[pd.Series, pd.Series], pd.Series]) -> list[str]:
     base, head = rows[f"{column}_base"].astype(float), rows[f"{column}_head"].astype(float)
-    failed = rows.assign(base=base, head=head, growth=head / base.clip(lower=1e-300))[worse(base, head)]
+    failed = rows[["label", "cell"]].assign(base=base, head=head, growth=head / base.clip(lower=1e-300))[worse(base, head)]
     return [_worst(str(label), column, group) for label, group in failed.groupby("label")]
 
 

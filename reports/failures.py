@@ -105,7 +105,7 @@ def catalogue(study: Study) -> Table:
             str(about.get("formula", "")),
             str(about.get("knob", "")) or text.ABSENT,
             str(about.get("batching", "")),
-            _promise(study.frame.loc[study.frame.label == label, "tolerance"]),
+            _promise(study.frame.loc[study.frame.label == label, "promise"]),
             str(about.get("citation", "")),
         ]
         for label, about in ((label, study.methods.get(label, {})) for label in study.labels)

@@ -1,6 +1,6 @@
 """Which rows belong together: the headline instances, the sweeps, the ladders and the grid of one or several runs.
 
-A run mixes sweeps and no column names them; they are recognised by what varies while all else stays.
+A run mixes sweeps; the column `sweep` names those of a row, with the axes that vary in each.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from results import ANSWERED, JUDGED
+from results.sweeps import KNOBS, described, joined, varies
 
 if TYPE_CHECKING:
     from results import Run
@@ -93,7 +94,11 @@ def load(runs: Sequence[Run]) -> Study:
     frames = [frame.assign(run=name) for name, run in zip(unique, runs, strict=True) if len(frame := run.frame())]
     if not frames:
         return Study(_derive(runs[0].frame(), methods), methods)
-    return Study(_derive(pd.concat(frames, ignore_index=True), methods), methods)
+    together = pd.concat(frames, ignore_index=True)
+    if len(runs) > 1:  # a report on several runs is a sweep over what differs between them
+        among = described("runs", [cell for run in runs for cell in run.cells.values()])
+        together["sweep"] = [joined([column, among]) for column in together.sweep]
+    return Study(_derive(together, methods), methods)
 
 
 def _derive(frame: pd.DataFrame, methods: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -124,13 +129,14 @@ def _without(knobs: str, knob: str) -> str:
 
 
 def sweep(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The rows between which only `axis` varies (and operator, signal, seed); empty where it has one value only.
+    """The rows of sweeps over `axis` between which nothing else varies (but operator, signal, seed); empty where none was made.
 
     Of all settings the one with the most values of the axis, then with the most rows; of its operators only those that
     stand at all of these values, so that no point of a curve is a median over other instances than the next.
     """
     others = [name for name in INSTANCE if name != axis]
     setting = [name for name in SETTING if name != axis]
+    frame = _members(frame, axis)
     groups = frame.groupby(others, dropna=False)[axis].agg(values="nunique", rows="size").reset_index()
     groups = groups[groups["values"] >= 2]
     if groups.empty:
@@ -141,33 +147,26 @@ def sweep(frame: pd.DataFrame, axis: str) -> pd.DataFrame:
 
 
 def grid(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the fullest n x sigma grid: every n stands at two sigmas or more and every sigma at two n or more."""
+    """The rows of the largest n x sigma grid."""
     others = [name for name in SETTING if name not in ("n", "sigma")]
-    full = frame
-    while True:
-        sigmas = full.groupby([*others, "n"], dropna=False).sigma.transform("nunique")
-        sizes = full.groupby([*others, "sigma"], dropna=False).n.transform("nunique")
-        kept = full[(sigmas >= 2) & (sizes >= 2)]
-        if len(kept) == len(full):
-            break
-        full = kept
-    if full.empty:
-        return full
-    best = full.groupby(others, dropna=False).size().reset_index(name="rows")
+    rows = _members(frame, "n", "sigma")
+    if rows.empty:
+        return rows
+    best = rows.groupby(others, dropna=False).size().reset_index(name="rows")
     best = best.sort_values("rows", ascending=False, kind="stable").head(1)
-    return full.merge(best[others], on=others)
+    return rows.merge(best[others], on=others)
+
+
+def _members(frame: pd.DataFrame, *axes: str) -> pd.DataFrame:
+    """The rows of sweeps in which all these axes vary."""
+    return frame[frame.sweep.map(lambda column: varies(column, *axes)).astype(bool)]
 
 
 def ladders(study: Study, measure: str = "time") -> pd.DataFrame:
-    """The rows of the instances on which a knob is swept; `line` names the ladder a row stands on.
-
-    Recognised by labels that are not headline labels; without any, by three values of one knob on one instance.
-    """
+    """The rows of the instances on which knobs are swept; `line` names the ladder a row stands on."""
     frame = study.frame[study.frame.measure == measure]
     line = ["method", "fixed"]
-    values = frame.groupby([*INSTANCE, *line], dropna=False).knob_value.nunique().rename("values").reset_index()
-    swept = frame.loc[~frame.headline, INSTANCE] if not frame.headline.all() else values.loc[values["values"] > 2, INSTANCE]
-    rows = frame.merge(swept.drop_duplicates(), on=INSTANCE)
+    rows = frame.merge(_members(frame, KNOBS)[INSTANCE].drop_duplicates(), on=INSTANCE)
     if rows.empty:
         return rows.assign(line=pd.Series(dtype=str))
     chosen = set(study.labels)

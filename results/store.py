@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from errno import ENOLCK, ENOTDIR, ENOTSUP
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from results import upgrade
 from results.record import COLUMNS, SCHEMA, Measured, Planned, row
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Run:
         run = cls(path)
         if not (path / "plan.json").is_file():
             raise RunError(f"{path} is not a run folder: it has no plan.json; give a folder that `dargmin run` made")
-        if (schema := run._json("plan").get("schema")) != SCHEMA:
+        if (schema := run._json("plan").get("schema")) not in (SCHEMA, *upgrade.OLDER):
             raise RunError(f"{path} has schema {schema}, expected {SCHEMA}; measure it again with this version")
         return run
 
@@ -73,14 +75,23 @@ class Run:
     def name(self) -> str:
         return self.path.resolve().name
 
+    @cached_property
+    def _plan(self) -> dict[str, Any]:
+        return self._json("plan")
+
     @property
+    def _older(self) -> bool:
+        return self._plan["schema"] in upgrade.OLDER
+
+    @cached_property
     def cells(self) -> dict[str, Planned]:
         """The planned cells by key, in the order of the plan."""
-        return {key: Planned(**cell) for key, cell in self._json("plan")["cells"].items()}
+        cells = self._plan["cells"]
+        return upgrade.cells(cells) if self._older else {key: Planned(**cell) for key, cell in cells.items()}
 
     @property
     def settings(self) -> dict[str, Any]:
-        return self._json("plan")["settings"]
+        return self._plan["settings"]
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -126,7 +137,8 @@ class Run:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The finished cells by key; of a cell measured twice the later counts."""
-        return {line["key"]: line for line in _lines(self.path / "records.jsonl")}
+        found = {line["key"]: line for line in _lines(self.path / "records.jsonl")}
+        return {key: upgrade.line(line, self.cells.get(key)) for key, line in found.items()} if self._older else found
 
     def append_costs(self, line: dict[str, Any]) -> None:
         """What a block, or the end of a session, took; a run that is gone on with adds its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from results import Measured, Planned, Run
+from results.sweeps import described, joined
 
 VERSIONS = {"numpy": "2.4.6", "torch": "2.13.0", "commit": "0123456789abcdef"}
 
@@ -74,7 +76,7 @@ def steps(kind: Kind) -> Iterator[Kind]:
 def planned(kind: Kind, measure: str = "time", n: int = 64, sigma: float = 0.1, seed: int = 0, operator: str = "tv") -> Planned:
     knobs = {kind.knob: kind.value} if kind.knob else {}
     return Planned(
-        measure=measure, method=kind.method, label=kind.label, family=kind.family, knobs=json.dumps(knobs),
+        measure=measure, sweep="", method=kind.method, label=kind.label, family=kind.family, knobs=json.dumps(knobs),
         knob=kind.knob,
         knob_value=kind.value, batching="native", problem="analysis-l1", operator=operator, signal="piecewise-constant",
         theta="dense", k=n - 1, n=n, batch=0, sigma=sigma, beta=0.5 * sigma, seed=seed, device="cpu", threads=1,
@@ -104,7 +106,7 @@ def measured(kind: Kind, cell: Planned, index: int = 0) -> Measured:
     common |= {"cosine": 1 - error**2 / 2, "error_x": error / 10, "sign_agreement": 1.0, "iterations": 40.0}
     if kind.method == "blorc-paper":
         common["misread_rows"] = float(cell.seed)
-    common |= {"converged": kind.knob == "tolerance" or None, "verified": not wrong, "tolerance": 1e-4}
+    common |= {"converged": kind.knob == "tolerance" or None, "verified": not wrong, "promise": 1e-4}
     return Measured(status="inaccurate" if wrong else "ok", **common)
 
 
@@ -122,17 +124,29 @@ def costs(kind: Kind, cell: Planned, generator: np.random.Generator) -> dict[str
 
 def plan() -> list[tuple[Kind, Planned]]:
     """Headline, sweeps in n and sigma, grid, ladders and memory pass."""
-    pairs: list[tuple[Kind, Planned]] = []
+    groups: defaultdict[str, list[tuple[Kind, Planned]]] = defaultdict(list)
     for kind in KINDS:
         for operator in ("identity", "tv", "dct", "random"):
-            pairs += [(kind, planned(kind, operator=operator, seed=seed)) for seed in range(3)]
-        pairs += [(kind, planned(kind, n=n, seed=seed)) for n in (16, 32, 128, 256) for seed in range(2)]
-        pairs += [(kind, planned(kind, sigma=sigma, seed=seed)) for sigma in (0.01, 0.03, 0.3, 1.0) for seed in range(2)]
-        pairs += [(kind, planned(kind, n=n, sigma=sigma)) for n in (16, 256) for sigma in (0.01, 1.0)]
-        pairs += [(kind, planned(kind, "memory", n=n)) for n in (64, 256, 1024)]
-        for step in steps(kind):
-            pairs += [(step, planned(step, operator=operator, seed=seed)) for operator in ("tv", "dct") for seed in range(2)]
-    return pairs
+            groups["headline"] += [(kind, planned(kind, operator=operator, seed=seed)) for seed in range(3)]
+        groups["growth"] += [(kind, planned(kind, n=n, seed=seed)) for n in (16, 32, 64, 128, 256) for seed in range(2)]
+        sigmas = (0.01, 0.03, 0.1, 0.3, 1.0)
+        groups["noise"] += [(kind, planned(kind, sigma=sigma, seed=seed)) for sigma in sigmas for seed in range(2)]
+        groups["grid"] += [(kind, planned(kind, n=n, sigma=sigma)) for n in (16, 64, 256) for sigma in (0.01, 0.1, 1.0)]
+        groups["memory"] += [(kind, planned(kind, "memory", n=n)) for n in (64, 256, 1024)]
+        for step in (kind, *steps(kind)):
+            rungs = [(step, planned(step, operator=operator, seed=seed)) for operator in ("tv", "dct") for seed in range(2)]
+            groups["ladders"] += rungs
+    return swept(groups)
+
+
+def swept(groups: dict[str, list[tuple[Kind, Planned]]]) -> list[tuple[Kind, Planned]]:
+    """Every cell once, with the sweeps that it belongs to."""
+    found: defaultdict[tuple[Kind, Planned], list[str]] = defaultdict(list)
+    for name, pairs in groups.items():
+        column = described(name, [cell for _, cell in pairs])
+        for pair in pairs:
+            found[pair].append(column)
+    return [(kind, replace(cell, sweep=joined(names))) for (kind, cell), names in found.items()]
 
 
 def about(kinds: list[Kind]) -> dict[str, dict[str, object]]:
@@ -158,7 +172,7 @@ Edit = Callable[[Planned, Measured], Measured | None]
 
 def build(path: Path, edit: Edit | None = None, pairs: list[tuple[Kind, Planned]] | None = None, version: str = "1") -> Run:
     """A run folder with the whole plan; `edit` changes a result, or leaves its cell out of the records (None)."""
-    pairs = plan() if pairs is None else pairs
+    pairs = plan() if pairs is None else swept({"run": pairs})
     versions = VERSIONS | {"dargmin": version}
     keyed = [(cell.key(versions), kind, cell) for kind, cell in pairs]
     cells = {key: cell for key, _, cell in keyed}

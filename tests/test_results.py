@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import _runs
 import pytest
 
 from results import COLUMNS, Measured, Run, RunError
+from results.sweeps import described, joined, varies
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_open_refuses_what_is_no_run_and_another_schema(run: Run, tmp_path: Path
         Run.open(tmp_path)
     plan = json.loads((run.path / "plan.json").read_text())
     (run.path / "plan.json").write_text(json.dumps(plan | {"schema": 0}))
-    with pytest.raises(RunError, match="has schema 0, expected 1"):
+    with pytest.raises(RunError, match="has schema 0, expected 2"):
         Run.open(run.path)
 
 
@@ -97,3 +99,27 @@ def test_compaction_keeps_the_rows(run: Run) -> None:
 def test_an_unknown_status_is_refused() -> None:
     with pytest.raises(ValueError, match="status must be one of"):
         Measured(status="fine")
+
+
+@pytest.mark.parametrize("name", ["h200-batches", "h200-methods"])
+def test_a_run_of_the_first_schema_is_read(name: str) -> None:
+    path = Path(__file__).parent.parent / "results" / "gpu" / name
+    assert json.loads((path / "plan.json").read_text())["schema"] == 1
+    frame = Run.open(path).frame()
+    assert list(frame.columns) == list(COLUMNS) and len(frame) == len(Run.open(path).cells)
+    lines = [json.loads(line) for line in (path / "records.jsonl").read_text().splitlines()]
+    assert frame.promise.notna().sum() == sum(not math.isnan(line["tolerance"]) for line in lines) > 0
+    assert frame.sweep.nunique() == 1 and varies(frame.sweep.iloc[0], "n", "batch", "operator")
+    assert not varies(frame.sweep.iloc[0], "sigma")
+
+
+def test_a_sweep_is_called_by_its_name_and_what_varies_in_it() -> None:
+    kind = next(kind for kind in _runs.KINDS if kind.label == "unrolled-fista-torch")
+    cells = [_runs.planned(kind, n=n, sigma=sigma) for n in (16, 32) for sigma in (0.1, 0.2)]
+    assert described("noise", cells) == "noise(n, sigma)"
+    assert described("point", cells[:1]) == "point()"
+    rungs = [replace(cells[0], label=f"rung {value}", knob_value=value) for value in (10.0, 30.0, 100.0)]
+    assert described("work", rungs) == "work(knobs)" and described("work", rungs[:2]) == "work()"
+    both = joined(["noise(n, sigma)", "work(knobs)", "work(knobs)"])
+    assert both == "noise(n, sigma); work(knobs)"
+    assert varies(both, "n", "sigma") and varies(both, "knobs") and not varies(both, "n", "knobs")
