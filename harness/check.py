@@ -13,7 +13,7 @@ from harness.conformance import CHECKS, trap_named
 from harness.known_faults import KNOWN_FAULTS, KnownFault, known
 from harness.processes import Handle, Limits, Lost, context
 from harness.verdicts import Verdict
-from harness.worker import Settings
+from harness.worker import Refused, Settings, Worker
 from methods import METHODS, GradientMethod
 from problems import AnalysisL1
 
@@ -70,13 +70,12 @@ class Checker:
     def verdict(self, method: GradientMethod, check: str, instance: str) -> Verdict:
         """The verdict with the known faults applied."""
         try:
-            answer = self._handle.ask("check", method.label, check, instance)
+            return settled(method.label, self._handle.ask(Worker.check, method.label, check, instance))
         except Lost as lost:
             return settled(method.label, Verdict(check, instance, False, "flagged", message=f"{lost.status}: {lost.reason}"))
-        if "verdict" in answer:
-            return settled(method.label, answer["verdict"])
-        absent = answer["status"] == "not-installed"
-        return Verdict(check, instance, absent, "refused" if absent else "flagged", message=answer["reason"])
+        except Refused as refusal:
+            absent = refusal.status == "not-installed"
+            return Verdict(check, instance, absent, "refused" if absent else "flagged", message=refusal.reason)
 
 
 def settled(label: str, verdict: Verdict, faults: tuple[KnownFault, ...] = KNOWN_FAULTS) -> Verdict:

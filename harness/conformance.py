@@ -194,7 +194,7 @@ def check_bound(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     if answer.gradient is None or answer.gradient.bound is None:
         return _law(answer, 0.0)
     bound, found = answer.gradient.bound, error(answer, _truth(instance))
-    above = max(found - bound - reference_error(regular(instance).reference()), 0.0)
+    above = max(found - bound - reference_error(regular(instance).reference().radius), 0.0)
     return _law(answer, above, f"error {found:.1e}: the method's own bound {bound:.1e} is violated")
 
 

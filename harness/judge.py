@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,52 +14,54 @@ from methods import Gradient
 from problems import Problem, Reference
 from problems.base import Array
 from results import JUDGED
+from results.record import Ending, Judgement
 
 DIVERGED = 1e3  # |x| above this times |y| + 1
 
 
 def judge(
     gradient: Gradient, problem: Problem, reference: Reference, promise: float | None, differences: Array | None = None
-) -> dict[str, Any]:
-    """Columns of Measured: errors where a gradient exists, what was claimed, and the status with its reason.
+) -> tuple[Ending, Judgement]:
+    """The status with its reason, and the errors where a gradient exists, beside what was claimed.
 
     `differences` are central differences of the same instance, for the papers' own metric; they judge nothing.
     """
     gradient = received(gradient)
     solution, grad = gradient.solution, gradient.grad
-    columns = {
-        "converged": gradient.converged,
-        "iterations": math.nan if gradient.iterations is None else float(gradient.iterations),
-        "note": gradient.note,
-        "error_bound": math.nan if gradient.bound is None else gradient.bound,
-        "tolerance": math.nan if promise is None else promise,
-        "misread_rows": _misread(gradient, reference),
-        **reference_columns(reference),
-    }
+    judgement = replace(
+        of_reference(reference),
+        converged=gradient.converged,
+        iterations=math.nan if gradient.iterations is None else float(gradient.iterations),
+        note=gradient.note,
+        error_bound=math.nan if gradient.bound is None else gradient.bound,
+        promise=math.nan if promise is None else promise,
+        misread_rows=_misread(gradient, reference),
+    )
     if reason := _malformed(gradient, grad, solution, problem, reference):
-        return {**columns, "status": "error", "reason": reason}
+        return Ending("error", reason), judgement
     if not (np.isfinite(grad).all() and np.isfinite(solution).all()):
-        return {**columns, "status": "nan", "reason": "NaN or infinite entries in the gradient or the solution"}
-    columns |= _errors(gradient, grad, solution, reference)
-    if differences is not None and gradient.direction is None and "error_rel" in columns:
-        columns["error_paper"] = relative(grad, differences)
+        return Ending("nan", "NaN or infinite entries in the gradient or the solution"), judgement
+    judgement = replace(judgement, **_errors(gradient, grad, solution, reference))
+    if differences is not None and gradient.direction is None and not math.isnan(judgement.error_rel):
+        judgement = replace(judgement, error_paper=relative(grad, differences))
     if np.linalg.norm(solution) > DIVERGED * (np.linalg.norm(reference.solution) + 1):
-        return {**columns, "status": "diverged", "reason": "the solution is above 1e3 (|x*| + 1)"}
-    return columns | _verdict(gradient, columns, reference, promise)
+        return Ending("diverged", "the solution is above 1e3 (|x*| + 1)"), judgement
+    verified, reason = _verdict(judgement)
+    return Ending("inaccurate" if reason else "ok", reason), replace(judgement, verified=verified)
 
 
-def reference_columns(reference: Reference) -> dict[str, Any]:
+def of_reference(reference: Reference) -> Judgement:
     """What the record keeps of the reference."""
-    return {
-        "reference_status": reference.status,
-        "reference_radius": reference.radius,
-        "reference_reason": reference.reason,
-        "kink_distance": reference.kink_distance,
-        "rho": reference.rho,
-        "zero_rows": reference.zero_rows,
-        "rank": float(reference.rank),
-        "cond": reference.cond,
-    }
+    return Judgement(
+        reference_status=reference.status,
+        reference_radius=reference.radius,
+        reference_reason=reference.reason,
+        kink_distance=reference.kink_distance,
+        rho=reference.rho,
+        zero_rows=reference.zero_rows,
+        rank=float(reference.rank),
+        cond=reference.cond,
+    )
 
 
 def _misread(gradient: Gradient, reference: Reference) -> float:
@@ -77,7 +80,7 @@ def _malformed(gradient: Gradient, grad: Array, solution: Array, problem: Proble
     return ""
 
 
-def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Reference) -> dict[str, float]:
+def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Reference) -> dict[str, Any]:
     found = {"error_x": relative(solution, reference.solution)}
     if reference.grad is None:
         return found
@@ -95,9 +98,9 @@ def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Referen
     return found
 
 
-def reference_error(reference: Reference) -> float:
+def reference_error(radius: float) -> float:
     """What of an error may be the reference's own: its radius, or the rounding of float64 entries."""
-    return reference.radius if reference.radius > 0 else 2.0**-53
+    return radius if radius > 0 else 2.0**-53
 
 
 def _cosine(grad: Array, truth: Array) -> float:
@@ -111,15 +114,15 @@ def _sign_agreement(grad: Array, truth: Array) -> float:
     return float((np.sign(grad[large]) == np.sign(truth[large])).mean())
 
 
-def _verdict(gradient: Gradient, columns: dict[str, Any], reference: Reference, promise: float | None) -> dict[str, Any]:
-    error = columns.get("error_rel", columns.get("error_abs") if reference.status == "zero" else None)
-    verified = None if promise is None or error is None else bool(error <= promise)
-    if gradient.converged is False:
-        return {"verified": verified, "status": "inaccurate", "reason": "the solver reports that it did not converge"}
-    if gradient.bound is not None and error is not None and error > gradient.bound + reference_error(reference):
-        reason = f"error {error:.1e}: the method's own bound {gradient.bound:.1e} is violated"
-        return {"verified": False, "status": "inaccurate", "reason": reason}
+def _verdict(judged: Judgement) -> tuple[bool | None, str]:
+    """(whether the error is within the promise, what is wrong with the answer)."""
+    error = judged.error_abs if judged.reference_status == "zero" else judged.error_rel
+    known = not math.isnan(error)
+    verified = None if math.isnan(judged.promise) or not known else bool(error <= judged.promise)
+    if judged.converged is False:
+        return verified, "the solver reports that it did not converge"
+    if known and error > judged.error_bound + reference_error(judged.reference_radius):
+        return False, f"error {error:.1e}: the method's own bound {judged.error_bound:.1e} is violated"
     if verified is False:
-        reason = f"error {error:.1e} is above the method's own tolerance {promise:.0e}"
-        return {"verified": False, "status": "inaccurate", "reason": reason}
-    return {"verified": verified, "status": "ok", "reason": ""}
+        return False, f"error {error:.1e} is above the method's own promise {judged.promise:.0e}"
+    return verified, ""

@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from harness import worker
-from harness.worker import Settings
+from harness.worker import Refused, Settings, Worker
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 STDERR_TAIL = 2000
 STDERR_CAP = 1 << 20
@@ -136,8 +139,10 @@ class Handle:
         self.phases: dict[str, float] = {}
         self.starts: list[float] = []
 
-    def ask(self, request: str, *arguments: Any) -> dict[str, Any]:
-        """The worker's answer; Lost where a call outlasts its limit, memory runs out or the process ends."""
+    def ask(self, request: Callable[Concatenate[Worker, P], R], *arguments: P.args, **none: P.kwargs) -> R:
+        """The worker's answer to a method of Worker; Refused where it gives none, Lost where a call outlasts its limit,
+        memory runs out or the process ends.
+        """
         self.phases = {}
         if self._process is None:
             self._start()
@@ -145,9 +150,11 @@ class Handle:
         try:
             self._connection.send((request, arguments))
             answer, self.phases = self._await("done", "call")
-            return answer
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._ended() from None
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
 
     def stderr(self) -> str:
         """The end of what the worker wrote since the last request."""
@@ -161,8 +168,8 @@ class Handle:
     def forget(self) -> None:
         """Let a living worker drop the cells of its block; one in which a method left threads or children is ended."""
         if self._process is not None:
-            with contextlib.suppress(Lost):
-                if self.ask("drop").get("left"):
+            with contextlib.suppress(Lost, Refused):
+                if self.ask(Worker.drop):
                     self.stop()
 
     def stop(self) -> None:

@@ -9,24 +9,29 @@ import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from harness.catalogue import entries, with_ladders
 from harness.cores import Cores
 from harness.costs import PIPES, Ledger
-from harness.judge import reference_columns
+from harness.judge import of_reference
 from harness.processes import Handle, Limits, Lost, context
 from harness.timing import Sample
-from harness.worker import DIFFERENCES, Settings, missing
+from harness.worker import DIFFERENCES, First, Refused, Settings, Worker, missing
 from methods import GradientMethod
 from problems import Problem, Reference
 from problems.base import Array
 from results import Measured, Planned, Run
+from results.record import Ending, Judgement, Memory, SetUp, Timing
 from results.statistics import median_interval, spread
+
+P = ParamSpec("P")
+R = TypeVar("R")
+FirstRequest = Callable[[Worker, str, Planned, Problem, Reference, Array | None], First]
 
 NOISY_CANARY = 1.3  # times the median canary of the run
 NOISY_SPREAD = 0.15  # MAD over median of the samples
@@ -53,7 +58,10 @@ class _Entry:
 
     key: str
     planned: Planned
-    columns: dict[str, Any] = field(default_factory=dict)
+    ending: Ending | None = None
+    set_up: SetUp = field(default_factory=SetUp)
+    memory: Memory = field(default_factory=Memory)
+    judgement: Judgement = field(default_factory=Judgement)
     samples: list[tuple[int, Sample]] = field(default_factory=list)
     canaries: list[float] = field(default_factory=list)
     generation: int = 0
@@ -63,10 +71,10 @@ class _Entry:
     @property
     def alive(self) -> bool:
         """Whether there is still something to time: a refused or failed cell is not timed, an inaccurate one is."""
-        return self.columns.get("status") in ("ok", "inaccurate", "diverged")
+        return self.ending is not None and self.ending.status in ("ok", "inaccurate", "diverged")
 
     def fail(self, status: str, reason: str, stderr: str = "") -> None:
-        self.columns |= {"status": status, "reason": reason, "stderr": stderr}
+        self.ending = Ending(status, reason, stderr)
 
     @property
     def series(self) -> tuple[Any, ...]:
@@ -124,10 +132,9 @@ class Runner:
     def timer(self, run: Run) -> None:
         """Measure and keep what the timed region adds to a call."""
         handle = self._worker("reference", "time")
-        with suppress(Lost):  # then the cells say so
-            found = self._request("reference", handle, "overhead")
-            if "status" not in found:
-                run.append_costs(self.ledger.line(overhead_s=found))
+        with suppress(Lost, Refused):  # then the cells say so
+            found = self._request("reference", handle, Worker.overhead)
+            run.append_costs(self.ledger.line(overhead_s=found))
 
     def block(self, members: list[tuple[str, Planned]]) -> list[tuple[str, Planned, Measured]]:
         """A row for every cell of a block."""
@@ -138,8 +145,8 @@ class Runner:
         differences: Array | None = None
         for cell in sorted(open_cells, key=lambda cell: cell.planned.label != DIFFERENCES):
             if drawn is not None:
-                self._first(cell, "memory" if memory_pass else "prepare", *drawn, differences)
-                differences = cell.columns.pop("differences", differences)
+                found = self._first(cell, Worker.memory if memory_pass else Worker.prepare, *drawn, differences)
+                differences = differences if found is None else found
         if drawn is not None and not memory_pass:
             self._rounds(open_cells, drawn[0])
         with self.ledger.timed(PIPES):
@@ -148,12 +155,12 @@ class Runner:
         for cell in cells:
             self._on_cell(cell.planned)
         for cell in cells:
-            if cell.columns.get("status") in ("timeout", "oom"):
+            if cell.ending is not None and cell.ending.status in ("timeout", "oom"):
                 # A preparation hangs on n alone, so another instance of the same n would meet the limit again.
                 beyond = cell.planned.n + (not cell.in_preparation)
                 if cell.in_preparation:
                     self._stuck[cell.planned.label].setdefault(cell.series, cell.planned.n)
-                self._ended.setdefault(cell.series, (beyond, f"at n = {cell.planned.n} {cell.columns['reason']}"))
+                self._ended.setdefault(cell.series, (beyond, f"at n = {cell.planned.n} {cell.ending.reason}"))
         return [(cell.key, cell.planned, self._finish(cell)) for cell in cells]
 
     def _settled(self, cell: _Entry) -> bool:
@@ -169,7 +176,7 @@ class Runner:
             beyond, reason = self._ended[cell.series]
             if cell.planned.n >= beyond:
                 cell.fail("not-run", reason)
-        return bool(cell.columns)
+        return cell.ending is not None
 
     def _drawn(self, cells: list[_Entry]) -> tuple[Problem, Reference] | None:
         """The instance of the block and its reference; without one the cells fail."""
@@ -177,28 +184,29 @@ class Runner:
         kind = first.problem, first.operator, first.signal, first.theta, first.batch
         try:
             if first.n >= self._undrawn.get(kind, math.inf):
-                answer: dict[str, Any] = {"status": "not-run", "reason": f"at n = {self._undrawn[kind]:g} it took too long"}
-            else:
-                answer = self._request("reference", handle, "reference", first)
-        except Lost as lost:
-            answer = {"status": lost.status, "reason": lost.reason}
-            if lost.status == "timeout":
+                raise Refused("not-run", f"at n = {self._undrawn[kind]:g} it took too long")
+            return self._request("reference", handle, Worker.reference, first)
+        except (Lost, Refused) as missed:
+            if isinstance(missed, Lost) and missed.status == "timeout":
                 self._undrawn[kind] = first.n
-        if "reference" in answer:
-            return answer["problem"], answer["reference"]
-        for cell in cells:
-            status = answer["status"] if answer["status"] in ("oom", "not-run") else "error"
-            cell.fail(status, f"no reference: {answer['status']}: {answer['reason']}", handle.stderr())
+            status = missed.status if missed.status in ("oom", "not-run") else "error"
+            for cell in cells:
+                cell.fail(status, f"no reference: {missed.status}: {missed.reason}", handle.stderr())
         return None
 
-    def _first(self, cell: _Entry, request: str, problem: Problem, reference: Reference, differences: Array | None) -> None:
-        cell.columns = reference_columns(reference)
+    def _first(
+        self, cell: _Entry, request: FirstRequest, problem: Problem, reference: Reference, differences: Array | None
+    ) -> Array | None:
+        """The first answer of a cell; its gradient, where that is what others are compared with."""
+        cell.judgement = of_reference(reference)
         answer = self._ask(cell, request, cell.key, cell.planned, problem, reference, differences)
-        if answer is not None:
-            cell.columns |= answer
-            if cell.columns["status"] != "ok":
-                cell.columns["stderr"] = self._worker_of(cell).stderr()
         cell.generation = self._worker_of(cell).generation
+        if answer is None:
+            return None
+        stderr = "" if answer.ending.status == "ok" else self._worker_of(cell).stderr()
+        cell.set_up, cell.judgement, cell.memory = answer.set_up, answer.judgement, answer.memory
+        cell.ending = replace(answer.ending, stderr=stderr)
+        return answer.differences
 
     def _rounds(self, cells: list[_Entry], problem: Problem) -> None:
         """Every round in a new random order, so that drift hits all alike."""
@@ -214,33 +222,40 @@ class Runner:
     def _sample(self, cell: _Entry, problem: Problem, number: int, order: Iterator[int]) -> None:
         handle = self._worker_of(cell)
         if cell.generation != handle.generation:  # another cell of the method cost it the worker
-            if self._ask(cell, "prepare", cell.key, cell.planned, problem, None) is None:
+            self._ask(cell, Worker.set_up_again, cell.key, cell.planned, problem)
+            if not cell.alive:
                 return
             cell.generation = handle.generation
         share = self._options.budget_s / self._options.rounds
-        answer = self._ask(cell, "sample", cell.key, number == 0, share)
-        if answer is None or "samples" not in answer:
-            cell.columns |= answer or {}
+        answer = self._ask(cell, Worker.sample, cell.key, number == 0, share)
+        if answer is None:
             return
-        cell.samples += [(next(order), sample) for sample in answer["samples"]]
-        cell.spent_s += answer["spent_s"]
-        cell.canaries.append(answer["canary"])
-        self._canaries.append(answer["canary"])
+        cell.samples += [(next(order), sample) for sample in answer.samples]
+        cell.spent_s += answer.spent_s
+        cell.canaries.append(answer.canary)
+        self._canaries.append(answer.canary)
 
-    def _ask(self, cell: _Entry, request: str, *arguments: Any) -> dict[str, Any] | None:
+    def _ask(
+        self, cell: _Entry, request: Callable[Concatenate[Worker, P], R], *arguments: P.args, **none: P.kwargs
+    ) -> R | None:
+        """The answer of the cell's worker; None where it gives none, which ends the cell."""
         handle = self._worker_of(cell)
         try:
-            return self._request(cell.planned.method, handle, request, *arguments)
+            return self._request(cell.planned.method, handle, request, *arguments, **none)
         except Lost as lost:
             cell.fail(lost.status, lost.reason, handle.stderr())
             cell.in_preparation = lost.during in ("start", "preparation")
-            return None
+        except Refused as refusal:
+            cell.fail(refusal.status, refusal.reason, handle.stderr())
+        return None
 
-    def _request(self, name: str, handle: Handle, request: str, *arguments: Any) -> dict[str, Any]:
+    def _request(
+        self, name: str, handle: Handle, request: Callable[Concatenate[Worker, P], R], *arguments: P.args, **none: P.kwargs
+    ) -> R:
         """The answer of a worker, its time entered into the ledger, also where the worker is lost."""
         start, known, lost = perf_counter(), len(handle.starts), False
         try:
-            return handle.ask(request, *arguments)
+            return handle.ask(request, *arguments, **none)
         except Lost:
             lost = True
             raise
@@ -266,29 +281,27 @@ class Runner:
         return self._workers[name, measure]
 
     def _finish(self, cell: _Entry) -> Measured:
-        columns = {"status": "error", "reason": "not measured"} | cell.columns | {"host": socket.gethostname()}
-        if cell.samples:
-            columns |= self._statistics(cell)
-        return Measured(**columns)
+        ending = replace(cell.ending or Ending("error", "not measured"), host=socket.gethostname())
+        timing = self._timing(cell) if cell.samples else Timing()
+        return Measured.joined(ending, cell.set_up, timing, cell.memory, cell.judgement)
 
-    def _statistics(self, cell: _Entry) -> dict[str, Any]:
+    def _timing(self, cell: _Entry) -> Timing:
         totals = [sample.total for _, sample in cell.samples]
         middle, mad = median_interval(totals), spread(totals)
         canary = float(np.median(cell.canaries))
-        return {
-            "total_s": middle.value,
-            "total_low_s": middle.low,
-            "total_high_s": middle.high,
-            "total_mad_s": mad,
-            "forward_s": float(np.median([sample.forward for _, sample in cell.samples])),
-            "backward_s": float(np.median([sample.backward for _, sample in cell.samples])),
-            "samples_s": totals,
-            "samples_order": [position for position, _ in cell.samples],
-            "canary": canary,
-            "noisy": bool(
-                canary > NOISY_CANARY * np.median(self._canaries) or mad > NOISY_SPREAD * middle.value or _waited(cell)
-            ),
-        }
+        slow = canary > NOISY_CANARY * np.median(self._canaries)
+        return Timing(
+            forward_s=float(np.median([sample.forward for _, sample in cell.samples])),
+            backward_s=float(np.median([sample.backward for _, sample in cell.samples])),
+            total_s=middle.value,
+            total_low_s=middle.low,
+            total_high_s=middle.high,
+            total_mad_s=mad,
+            samples_s=totals,
+            samples_order=[position for position, _ in cell.samples],
+            canary=canary,
+            noisy=bool(slow or mad > NOISY_SPREAD * middle.value or _waited(cell)),
+        )
 
 
 def _waited(cell: _Entry) -> bool:

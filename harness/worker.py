@@ -13,12 +13,12 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,10 +30,12 @@ from harness.cores import pin
 from harness.costs import Stopwatch
 from harness.judge import judge
 from harness.sweeps import instance
-from methods import Chained, GradientMethod, Prepared, to_numpy
+from harness.verdicts import Verdict
+from methods import Chained, Gradient, GradientMethod, Prepared, to_numpy
 from problems import Problem, Reference
 from problems.base import Array
 from results import Planned
+from results.record import Ending, Judgement, Memory, SetUp
 
 THETAS = 8
 DIFFERENCES = "fd-entrywise"  # the label whose answer is the papers' yardstick
@@ -65,11 +67,28 @@ class _Cell:
     library: str  # whose arrays the gradient is made of
     loops: int = 1
     position: int = 0
-    columns: dict[str, Any] = field(default_factory=dict)
+
+
+class First(NamedTuple):
+    """What the first answer of a cell tells."""
+
+    set_up: SetUp
+    ending: Ending
+    judgement: Judgement
+    differences: Array | None  # the gradient, where the method is DIFFERENCES
+    memory: Memory = Memory()
+
+
+class Sampled(NamedTuple):
+    """What one round of a cell gave."""
+
+    samples: list[timing.Sample]
+    canary: float
+    spent_s: float
 
 
 class Refused(Exception):
-    """The cell cannot be measured; carries its status and reason."""
+    """The request cannot be answered; carries a status and a reason."""
 
     def __init__(self, status: str, reason: str) -> None:
         super().__init__(status, reason)
@@ -77,7 +96,7 @@ class Refused(Exception):
 
 
 def main(connection: Connection, settings: Settings) -> None:
-    """Answer requests (name, arguments) until the pipe closes, and tell of every preparation and call that it begins."""
+    """Answer requests (method of Worker, arguments) until the pipe closes; tell of every preparation and call that begins."""
     _isolate(settings)
     gc.freeze()  # what the server imported is never garbage; without this every collection walks all of it
     worker = Worker(connection, settings)
@@ -88,14 +107,15 @@ def main(connection: Connection, settings: Settings) -> None:
         except EOFError:
             return
         # The one place that catches everything, an exit included: a cell's failure is data.
+        reply: Any
         try:
             _require_room(settings.memory_limit)
-            reply: dict[str, Any] = getattr(worker, request)(*arguments)
+            reply = request(worker, *arguments)
         except Refused as refusal:
-            reply = {"status": refusal.status, "reason": refusal.reason}
+            reply = refusal
         except BaseException as error:
             _show(error)
-            reply = {"status": classify(error), "reason": told(error)}
+            reply = Refused(classify(error), told(error))
         memory.release()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -142,7 +162,7 @@ def _isolate(settings: Settings) -> None:
 
 
 class Worker:
-    """The requests a worker answers; every answer is a dict of columns with a status where something ended the cell."""
+    """The requests a worker answers; Refused where one cannot be."""
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
@@ -150,44 +170,51 @@ class Worker:
         self._cells: dict[str, _Cell] = {}
         self.clock = Stopwatch()
 
-    def overhead(self) -> dict[str, Any]:
+    def overhead(self) -> dict[str, float]:
         """What the timed region adds to a call."""
         return timing.overhead()
 
-    def reference(self, planned: Planned) -> dict[str, Any]:
+    def reference(self, planned: Planned) -> tuple[Problem, Reference]:
         """The instance of the block, drawn once for all workers, and its reference; proofs may take longer than calls."""
         self._begin("preparation")
         with self.clock.timed("instances and thetas"):
             problem = instance(planned)
         with self.clock.timed("references"):
-            return {"problem": problem, "reference": problem.reference()}
+            return problem, problem.reference()
 
-    def prepare(
-        self, key: str, planned: Planned, problem: Problem, reference: Reference | None, differences: Array | None = None
-    ) -> dict[str, Any]:
-        """setup_s, first_call_s and all that the first answer tells; without a reference only set up again."""
+    def prepare(self, key: str, planned: Planned, problem: Problem, reference: Reference, differences: Array | None) -> First:
+        """Set up, and judge the first answer."""
+        set_up, gradient = self.set_up(key, planned, problem)
+        with self.clock.timed("judging"):
+            promise = promised(self._catalogue[planned.label], problem, reference)
+            ending, judgement = judge(gradient, problem, reference, promise, differences)
+        kept = to_numpy(gradient.grad) if planned.label == DIFFERENCES and ending.status == "ok" else None
+        return First(set_up, ending, judgement, kept)
+
+    def set_up_again(self, key: str, planned: Planned, problem: Problem) -> None:
+        """For a cell whose worker was lost to another cell."""
+        self.set_up(key, planned, problem)
+
+    def set_up(self, key: str, planned: Planned, problem: Problem) -> tuple[SetUp, Gradient]:
+        """The seconds before the first warm call, and the answer that is judged."""
         self._begin("preparation")
         method = _usable(self._catalogue[planned.label], problem, planned.device)
         with self.clock.timed("set-up"):
             start = perf_counter()
             prepared = method.prepare(problem)
-            columns: dict[str, Any] = {"setup_s": perf_counter() - start}
+            setup_s = perf_counter() - start
         with self.clock.timed("first calls"):
-            gradient, columns["first_call_s"] = timing.call_once(prepared, problem.theta)
+            gradient, first_call_s = timing.call_once(prepared, problem.theta)
         with self.clock.timed("instances and thetas"):
             thetas = _thetas(prepared, problem, np.random.default_rng([planned.seed, planned.n]))
         self._begin("call")  # not before: the first step from a state compiles, too
-        with self.clock.timed("judging"):
-            if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
+        if isinstance(prepared, Chained):  # what is timed is the arrival from a neighbour, so that is judged
+            with self.clock.timed("judging"):
                 gradient = prepared.step(thetas[0], prepared.step(thetas[1], None)[1])[0]
-            if reference is not None:
-                columns |= judge(gradient, problem, reference, promised(method, problem, reference), differences)
-        if planned.label == DIFFERENCES and columns.get("status") == "ok":
-            columns["differences"] = to_numpy(gradient.grad)
         self._cells[key] = _Cell(prepared, thetas, timing.waiter(gradient), timing.library(gradient))
-        return columns
+        return SetUp(setup_s, first_call_s), gradient
 
-    def sample(self, key: str, calibrate: bool, budget_s: float) -> dict[str, Any]:
+    def sample(self, key: str, calibrate: bool, budget_s: float) -> Sampled:
         """One untimed call, then up to SAMPLES samples within the budget, at least one.
 
         An untimed call that outlasts the budget is the sample: it had no cold cache to suffer from.
@@ -210,13 +237,11 @@ class Worker:
             while len(samples) < SAMPLES and (not samples or perf_counter() - start < budget_s):
                 samples.append(self._sample(cell, cell.loops))
             spent = perf_counter() - start
-        return {"samples": samples, "canary": canary, "spent_s": spent}
+        return Sampled(samples, canary, spent)
 
-    def memory(
-        self, key: str, planned: Planned, problem: Problem, reference: Reference, differences: Array | None = None
-    ) -> dict[str, Any]:
+    def memory(self, key: str, planned: Planned, problem: Problem, reference: Reference, differences: Array | None) -> First:
         """prepare, then the peak of a second full-size call and the second channel in a third."""
-        columns = self.prepare(key, planned, problem, reference, differences)
+        first = self.prepare(key, planned, problem, reference, differences)
         cell = self._cells.pop(key)
         theta = cell.thetas[0]
 
@@ -225,25 +250,25 @@ class Worker:
 
         self._begin("call")
         with self.clock.timed("memory meter"):
-            columns["floor_bytes"] = memory.floor()
+            floor = memory.floor()
         with self.clock.timed("memory pass"):
-            columns["peak_bytes"] = memory.peak(call)
+            peak = memory.peak(call)
             self._begin("call")
-            columns["allocated_bytes"] = memory.allocated(cell.prepared, theta, cell.library)
-        return columns
+            allocated = memory.allocated(cell.prepared, theta, cell.library)
+        return first._replace(memory=Memory(peak, floor, allocated))
 
-    def check(self, label: str, check: str, instance: str) -> dict[str, Any]:
+    def check(self, label: str, check: str, instance: str) -> Verdict:
         """The verdict of one conformance check; its instance and the reference of that are preparation, too."""
         self._begin("preparation")
         method = self._catalogue[label]
         if name := missing(method):
             raise Refused("not-installed", f"{name} is not installed")
-        return {"verdict": verdict(method, check, instance, self._begin)}
+        return verdict(method, check, instance, self._begin)
 
-    def drop(self) -> dict[str, Any]:
+    def drop(self) -> int:
         """Forget the block; how many threads and children its methods left."""
         self._cells.clear()
-        return {"left": threading.active_count() - 1 + _children()}
+        return threading.active_count() - 1 + _children()
 
     def _sample(self, cell: _Cell, loops: int) -> timing.Sample:
         self._begin("call")

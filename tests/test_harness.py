@@ -24,11 +24,14 @@ from harness.catalogue import entries, select
 from harness.presets import DEFAULT, PRESETS, SMOKE
 from harness.runner import Options, Runner, unfinished
 from harness.sweeps import Sweep, instance, plan
+from harness.worker import First, Sampled, Worker
 from methods import CORE, METHODS, PEERS, Chained, Gradient
 from methods.blorc import Blorc
 from methods.blorc_warm import BlorcWarm
 from problems import AnalysisL1
 from results import Measured, Planned, Run
+from results.record import Ending, Judgement, SetUp
+from results.statistics import median_interval
 
 HERE = Path(__file__).parent
 MISBEHAVING = f"{HERE / '_methods.py'}:ALL"
@@ -49,6 +52,9 @@ def test_a_plan_has_each_cell_once_small_n_first_and_memory_last() -> None:
 
 def test_knobs_all_adds_the_ladder() -> None:
     fista = select(["unrolled-fista-torch"])
+    both = plan((Sweep(n=(16, 36), name="growth"), Sweep(n=(16,), sigma=(0.1, 0.2), name="noise")), (Blorc(),))
+    sweeps = {(cell.n, cell.sigma): cell.sweep for cell in both}
+    assert sweeps == {(16, 0.1): "growth(n); noise(sigma)", (36, 0.1): "growth(n)", (16, 0.2): "noise(sigma)"}
     labels = [cell.label for cell in plan((Sweep(knobs="all"),), fista)]
     assert len(labels) == len(set(labels)) == len({fista[0], *fista[0].ladder()})
 
@@ -229,11 +235,12 @@ def test_a_method_that_raises_in_a_timed_call_is_an_error_with_its_reason_and_wi
 def test_every_round_samples_all_cells_of_a_block_once_in_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     sampled: list[str] = []
 
-    def answer(runner: Runner, name: str, handle: object, request: str, *arguments: Any) -> dict[str, Any]:
-        if request == "sample":
+    def answer(runner: Runner, name: str, handle: object, request: object, *arguments: Any) -> object:
+        if request == Worker.sample:
             sampled.append(arguments[0])
-            return {"samples": [timing.Sample(math.nan, math.nan, 1e-3)], "spent_s": 1e-3, "canary": 1e-3}
-        return {"problem": problem, "reference": problem.reference()} if request == "reference" else {"status": "ok"}
+            return Sampled([timing.Sample(math.nan, math.nan, 1e-3)], 1e-3, 1e-3)
+        first = First(SetUp(), Ending("ok"), Judgement(), None)
+        return (problem, problem.reference()) if request == Worker.reference else first
 
     monkeypatch.setattr(Runner, "_request", answer)
     problem = AnalysisL1.draw(n=8)
@@ -249,8 +256,9 @@ def test_every_round_samples_all_cells_of_a_block_once_in_an_order_of_its_own(mo
 def test_samples_are_interleaved_and_kept(failures: Run) -> None:
     row = failures.frame().set_index("label").loc["blorc"].iloc[0]
     assert len(row["samples_s"]) == len(row["samples_order"]) >= 2
-    interval = row["total_s"], row["total_low_s"], row["total_high_s"], row["total_mad_s"]
-    assert interval == timing.median_interval(row["samples_s"]) and interval[0] == np.median(row["samples_s"])
+    interval = row["total_s"], row["total_low_s"], row["total_high_s"]
+    assert interval == median_interval(row["samples_s"])[:3] and interval[0] == np.median(row["samples_s"])
+    assert row["total_mad_s"] == np.median(np.abs(np.array(row["samples_s"]) - row["total_s"]))
     # Blocks run in rounds, so the samples of one cell are not all neighbours when others are timed too.
     assert row["samples_order"] == sorted(row["samples_order"])
 
@@ -424,15 +432,6 @@ def test_phases_add_up_to_the_total() -> None:
     assert taken.forward > 0
     assert taken.backward > 0
     assert taken.total == pytest.approx(taken.forward + taken.backward)
-
-
-def test_the_median_interval_covers_and_is_deterministic() -> None:
-    rng, covered = np.random.default_rng(1), 0
-    for _ in range(2000):
-        _, low, high, _ = timing.median_interval(list(rng.normal(1.0, 0.1, 30)))
-        covered += low <= 1.0 <= high
-    assert abs(covered - 1900) < 40  # 95 %; four standard errors of a binomial count, sqrt(2000 * 0.95 * 0.05), are 39
-    assert timing.median_interval([1.0, 2.0, 3.0]) == timing.median_interval([1.0, 2.0, 3.0])
 
 
 _METER = """

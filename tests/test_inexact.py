@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from _exact import relative
+from _judged import judged
 
-from harness.judge import judge
 from harness.sweeps import ensemble
 from methods._bregman import form_of, iteration, start
 from methods._newton import Derivatives, itself
@@ -40,7 +40,7 @@ def test_the_bound_of_an_inexact_gradient_holds_over_the_ladder(name: str, theta
     for method in InexactIFT().ladder():
         result = method.prepare(problem)(problem.theta)
         assert result.converged and result.bound is not None and result.note == ""
-        columns = judge(result, problem, reference, None)
+        columns = judged(result, problem, reference, None)
         assert columns["status"] == "ok", columns["reason"]
         assert columns["error_rel"] <= columns["error_bound"] == result.bound
         bounds.append(result.bound)
@@ -78,10 +78,10 @@ def test_the_bound_is_its_formula_by_hand() -> None:
 def test_a_bound_below_the_error_is_inaccurate() -> None:
     problem = drawn("quadratic", "shift")
     result = InexactIFT(eps=1e-3).prepare(problem)(problem.theta)
-    columns = judge(replace(result, bound=1e-12), problem, problem.reference(), None)
+    columns = judged(replace(result, bound=1e-12), problem, problem.reference(), None)
     assert columns["status"] == "inaccurate" and columns["verified"] is False
     assert "the method's own bound 1.0e-12 is violated" in columns["reason"]
-    assert np.isnan(judge(replace(result, bound=None), problem, problem.reference(), None)["error_bound"])
+    assert np.isnan(judged(replace(result, bound=None), problem, problem.reference(), None)["error_bound"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +156,12 @@ def test_a_parameter_that_is_silently_dropped_is_seen_where_the_operator_depends
     for problem in (blind, seeing):
         result = DropsTheOperator().prepare(problem)(problem.theta)
         statuses.append(
-            judge(result, problem, problem.reference(), DropsTheOperator().promise(problem, problem.reference()))["status"]
+            judged(result, problem, problem.reference(), DropsTheOperator().promise(problem, problem.reference()))["status"]
         )
         right = LinearSolveVJP().prepare(problem)(problem.theta)
         assert (
-            judge(right, problem, problem.reference(), LinearSolveVJP().promise(problem, problem.reference()))["status"] == "ok"
+            judged(right, problem, problem.reference(), LinearSolveVJP().promise(problem, problem.reference()))["status"]
+            == "ok"
         )
     assert statuses == ["ok", "inaccurate"]
 

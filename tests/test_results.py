@@ -109,7 +109,7 @@ def test_a_run_of_the_first_schema_is_read(name: str) -> None:
     assert list(frame.columns) == list(COLUMNS) and len(frame) == len(Run.open(path).cells)
     lines = [json.loads(line) for line in (path / "records.jsonl").read_text().splitlines()]
     assert frame.promise.notna().sum() == sum(not math.isnan(line["tolerance"]) for line in lines) > 0
-    assert frame.sweep.nunique() == 1 and varies(frame.sweep.iloc[0], "n", "batch", "operator")
+    assert frame.sweep.nunique() == 1 and varies(frame.sweep.iloc[0], "batch", "operator")
     assert not varies(frame.sweep.iloc[0], "sigma")
 
 

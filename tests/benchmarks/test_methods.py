@@ -25,10 +25,10 @@ def test_gradient(benchmark, method: GradientMethod, n: int) -> None:
     prepared = method.prepare(problem)
     first, first_s = timing.call_once(prepared, problem.theta)
     reference = problem.reference()
-    verdict = judge(first, problem, reference, method.promise(problem, reference))
+    ending, judgement = judge(first, problem, reference, method.promise(problem, reference))
     benchmark.group = f"tv n={n}"
     benchmark.extra_info.update(
-        {name: value for name, value in verdict.items() if not (isinstance(value, float) and math.isnan(value))}
+        {name: value for name, value in vars(judgement).items() if not (isinstance(value, float) and math.isnan(value))}
         | {"first_call_s": first_s}
     )
 
@@ -40,4 +40,4 @@ def test_gradient(benchmark, method: GradientMethod, n: int) -> None:
         benchmark.pedantic(call, rounds=1)
     else:
         benchmark(call)
-    assert verdict["status"] == "ok", verdict["reason"]
+    assert ending.status == "ok", ending.reason
