@@ -138,6 +138,17 @@ class Constants:
     direct: float = 0.0
     rigorous: bool = True
 
+    def error(self, distance: float, residual: float, cross: float, adjoint: float) -> float:
+        """omega >= |z - dL/dtheta| of z = dL/dtheta|x - (d_xtheta Phi)^T w at an x and a w that are not exact; float64.
+
+        omega = (B + M_B a) (L_L a + r + M_H a |w|) / mu + M_B a |w| + L_theta a, M_H, M_B, L_L, L_theta being hessian, cross,
+        loss and direct. distance: a = |grad_x Phi(x)| / mu >= |x - x*|; residual: r = |(d_xx Phi) w - dL/dx|; cross:
+        B = |d_xtheta Phi(x)|; adjoint: |w|. For w* - w = H*^{-1} ((g* - g) + (g - H w) + (H - H*) w), and the cross
+        derivatives differ by M_B a at most. Source: Pedregosa (2016); Ehrhardt and Roberts (2024).
+        """
+        moved = (self.loss * distance + residual + self.hessian * distance * adjoint) / self.mu
+        return (cross + self.cross * distance) * moved + (self.cross * adjoint + self.direct) * distance
+
 
 class Conditioned(Energy):
     """An energy whose constants are known."""
