@@ -267,4 +267,4 @@ def test_a_bound_is_its_formula_by_hand() -> None:
     unit = 64 * 2.0**-52
     distance, residual = unit * (2 * 1 + 2) / 2, unit * (2 * 0.5 + 1)
     error = (1 + distance) * (distance + residual) / 2 + 0.5 * distance + unit * 1 * 0.5
-    assert found.grad == 0.5 and found.radius == pytest.approx(error / (0.5 - error), rel=1e-15)
+    assert found.grad == 0.5 and found.radius == pytest.approx(error / (0.5 - error), rel=1e-15, abs=0.0)
