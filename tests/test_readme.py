@@ -114,7 +114,7 @@ def test_what_the_problem_of_the_readme_does_not_have_is_named(with_ridge: Path)
     assert len(able.split()) == int(count)
     assert {"ift-torch", "unrolled-fista-jax", "partial-smoothness-torch", "fd-entrywise"} <= set(able.split())
     assert reasons and all(re.search(r"\b(needs|has no)\b", reason) for reason in reasons)
-    assert not any("Splitting" in reason or "Energy" in reason for reason in reasons)
+    assert not {"needs the structure Splitting", "needs the structure Energy"} & set(reasons)
 
 
 def test_a_method_of_the_readme_stays_in_the_suite(checkout: Path) -> None:
