@@ -125,16 +125,23 @@ def __dir__() -> list[str]:
 
 def _require(package: str) -> None:
     """ImportError where `package` is not the one beside this file."""
-    spec = find_spec(package)
-    places = [] if spec is None else [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
-    ours = Path(__file__).resolve().with_name(package)
-    if not places:
+    ours, found = Path(__file__).resolve().with_name(package), _places(package)
+    if not found:
         raise ImportError(f"dargmin needs its package {package} beside {__file__}; install the checkout again with make")
-    if not any(Path(str(place)).resolve() in (ours, ours / "__init__.py") for place in places):
+    if ours not in (path.parent if path.name == "__init__.py" else path for path in found):
         raise ImportError(
-            f"{places[0]} shadows the package {package} of dargmin, which is {ours}; rename yours, "
+            f"{found[0]} shadows the package {package} of dargmin, which is {ours}; rename yours, "
             f"or take its folder from the front of sys.path (where Python was started, the script's folder, PYTHONPATH)"
         )
+
+
+def _places(package: str) -> list[Path]:
+    """The file that Python imports under that name, or the folders of a package without __init__.py; none where there is none."""
+    spec = find_spec(package)
+    if spec is None:
+        return []
+    places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
+    return [Path(str(place)).resolve() for place in places]
 
 
 _require("problems")

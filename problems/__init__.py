@@ -1,5 +1,5 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
-harness and tests go through."""
+harness and tests go through. `references.py` makes the reference of a problem of your own."""
 
 from __future__ import annotations
 

@@ -94,3 +94,11 @@ def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "dargmin.py").write_text((ROOT / "dargmin.py").read_text())
     done = _python("import dargmin", "-S", cwd=tmp_path, path="")  # without site-packages
     assert "ImportError: dargmin needs its package problems beside" in done.stderr
+
+
+def test_a_folder_without_init_that_is_found_in_place_of_a_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dargmin").mkdir()
+    (tmp_path / "dargmin" / "dargmin.py").write_text((ROOT / "dargmin.py").read_text())
+    (tmp_path / "problems").mkdir()
+    done = _python("import dargmin", "-S", cwd=tmp_path, path=str(tmp_path / "dargmin"))
+    assert f"ImportError: {tmp_path / 'problems'} shadows the package problems of dargmin" in done.stderr
