@@ -136,7 +136,7 @@ def _require(package: str) -> None:
 
 
 def _places(package: str) -> list[Path]:
-    """The file that Python imports under that name, or the folders of a package without __init__.py; none where there is none."""
+    """The file that Python imports under that name, or the folders of a package without __init__.py; none: there is none."""
     spec = find_spec(package)
     if spec is None:
         return []
