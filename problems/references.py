@@ -59,6 +59,15 @@ def proven_formula(problem: P, formula: Callable[[P, Any], tuple[Any, Any]]) -> 
     formula: a function of the problem, such as `MyProblem.formula`, never the bound `self.formula`: it is called with the copy
     on balls and returns x* and dL/dtheta as balls, in the shapes of x* and theta. What is proven is the rounding; that the
     formula is the gradient is yours to know. Raises TypeError where it returns other shapes or rounded numbers.
+
+    Example, x* = y / (1 + theta) and L = 1/2 |x* - target|^2::
+
+        def formula(self, theta):
+            x = self.y / (1 + theta)
+            return x, -(x / (1 + theta)) @ (x - self.target)
+
+        def reference(self):
+            return proven_formula(self, Mine.formula)
     """
     from problems._enclosure import at_some_precision, balls, midpoints, summed
 

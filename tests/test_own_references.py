@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,6 +65,24 @@ class Ridge(dm.TwiceDifferentiable):
         return dm.proven_minimiser(self)
 
 
+@dataclass(frozen=True, eq=False)
+class Given(dm.Problem):
+    """All of a problem but what the example of `proven_formula` says."""
+
+    theta: Array
+    y: Array
+    target: Array
+
+    def solve(self, theta: Array) -> Array:
+        return np.asarray(self.y / (1 + theta))
+
+    def loss(self, x: Any, theta: Any) -> Any:
+        return 0.5 * ((x - self.target) ** 2).sum()
+
+    def loss_grad(self, x: Any, theta: Any) -> tuple[Any, Any]:
+        return x - self.target, np.zeros_like(theta)
+
+
 def exact(problem: Ridge) -> Array:
     """dL/dtheta in 60 digits, rounded."""
     n = len(problem.a.T)
@@ -89,6 +108,15 @@ def test_a_proof_holds_its_radius(helper: Any) -> None:
         assert relative(found.grad, exact(problem)) <= found.radius + 2.0**-53  # the truth is rounded to float64
         assert relative(found.solution, problem.solve(problem.theta)) < 1e-12
         assert found.value == pytest.approx(float(problem.loss(found.solution, problem.theta)), rel=1e-15)
+
+
+def test_the_example_of_a_formula_is_proven() -> None:
+    """y = 3, target = 1, theta = 1: x* = 3/2 and dL/dtheta = -3/4 * 1/2."""
+    (code,) = re.findall(r"::\n\n((?:        .*\n|\n)+)    ", dm.proven_formula.__doc__ or "")
+    names: dict[str, Any] = {"Given": Given, "proven_formula": dm.proven_formula}
+    exec("class Mine(Given):\n" + code, names)
+    found = names["Mine"](np.ones(()), np.array([3.0]), np.array([1.0])).reference()
+    assert found.status == "proven" and found.grad == -0.375 and found.solution == 1.5
 
 
 def test_a_rough_solution_is_proven_all_the_same() -> None:
