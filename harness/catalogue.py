@@ -159,5 +159,5 @@ def _instance(item: object, source: str) -> GradientMethod:
         item = item()
     if not isinstance(item, GradientMethod):
         got = f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
-        raise MethodError(f"{source} must be a GradientMethod, got {got}; derive from methods.GradientMethod")
+        raise MethodError(f"{source} must be a GradientMethod, got {got}; derive from dargmin.GradientMethod")
     return item

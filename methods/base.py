@@ -14,9 +14,10 @@ from problems.base import Array, Problem, Reference
 class Gradient:
     """What a method returns at theta.
 
-    value = L(x*), solution = x*, grad = dL/dtheta in the shape of theta: the method's own arrays, still asynchronous
-    where its library is. `converged` is what the solver claims (None: claims nothing). `note` is a doubt the method itself
-    raises. Where `direction` is given (an array in the shape of theta), `grad` is the scalar <dL/dtheta, direction>.
+    value = L(x*), a scalar; solution = x*, (n,) or (batch, n); grad = dL/dtheta in the shape of theta: float64 arrays of the
+    method's own library, on its device and still asynchronous where the library is. `converged` is what the solver claims
+    (None: claims nothing), `iterations` are the solver's. `note` is a doubt the method itself raises. Where `direction` is
+    given (an array in the shape of theta), `grad` is the scalar <dL/dtheta, direction>.
     `bound`: what the method itself bounds its relative error by (None: it bounds nothing; inf: the bound says nothing).
     `pattern`: the signs of K(theta) x* that a formula took for granted, (k,) or (batch, k), to be held against the true ones.
     """
@@ -34,7 +35,10 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Split:
-    """A prepared call whose two phases can be timed apart: backward(forward(theta)) is the gradient."""
+    """A prepared call whose two phases can be timed apart: backward(forward(theta)) is the gradient.
+
+    forward solves the lower level, backward differentiates it; what passes between them is the method's own.
+    """
 
     forward: Callable[[Array], Any]
     backward: Callable[[Any], Gradient]
@@ -63,7 +67,11 @@ Prepared = Callable[[Array], Gradient]
 
 @dataclass(frozen=True)
 class GradientMethod(ABC):
-    """One strategy; a frozen dataclass whose fields are its knobs."""
+    """One strategy; a frozen dataclass whose fields are its knobs: dL/dtheta of a problem, by one way to differentiate it.
+
+    An instance is compared and hashed, and so must its knobs be: numbers, names, functions. The field that `knob` names is the
+    one that `ladder` sweeps. Nothing of a method survives between problems or calls: a warm start is a `Chained` call.
+    """
 
     family: ClassVar[str] = "user"
     knob: ClassVar[str] = ""  # the field that the work-precision ladder sweeps
@@ -85,18 +93,30 @@ class GradientMethod(ABC):
 
     @abstractmethod
     def unsupported(self, problem: Problem) -> str | None:
-        """Why this method cannot differentiate the problem; None where it can."""
+        """Why this method cannot differentiate the problem, in one sentence for the table; None where it can.
+
+        Asked of every problem before `prepare`: it neither solves nor compiles, and raises nothing.
+        """
 
     @abstractmethod
     def prepare(self, problem: Problem) -> Prepared:
-        """A pure function of theta (float64 NumPy) to Gradient. Solves nothing; what can be built or compiled once is."""
+        """The call that is timed: a pure function of theta (float64 NumPy, the shape of problem.theta) to a Gradient.
+
+        Builds and compiles what does not depend on the numbers in theta, which counts as `setup_s`, but solves no lower level:
+        that would be work the call is not charged for. The call gives the same bits for the same theta and leaves theta as it
+        is. The method and what prepare returns are never pickled: each worker makes them anew, so that closures and compiled
+        code are welcome. Import frameworks here, not at the head of the file.
+
+        May raise anything, as the call may: the cell has status error (oom where memory ran out) and the message as its
+        reason. A solver that did not converge is no exception: return what it found with `converged` False.
+        """
 
     def on(self, device: str) -> GradientMethod | None:
-        """The method with its work on that device, "cpu" or "cuda"; None where it cannot be done there."""
+        """The method with its work on that device, one of DEVICES; None where it cannot be done there."""
         return self if device == "cpu" else None
 
     def ladder(self) -> tuple[GradientMethod, ...]:
-        """The method over its knob, for work-precision diagrams."""
+        """The method at each value of its knob, for work-precision diagrams; itself alone where it has no knob."""
         return (self,)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:

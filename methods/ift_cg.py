@@ -19,12 +19,9 @@ class InexactIFT(GradientMethod):
     """z = dL/dtheta|x - (d_xtheta Phi)^T w with |grad_x Phi(x)| / mu <= eps and |(d_xx Phi) w - dL/dx| <= eps.
 
     x by FISTA for strongly convex Phi, w by conjugate gradients, without a matrix. With a = |grad_x Phi(x)| / mu >= |x - x*|,
-    r the residual of w and B = |d_xtheta Phi(x)| (constants M_H, M_B, L_L, L_theta: problems/base.py),
-
-        |z - dL/dtheta| <= omega = (B + M_B a) (L_L a + r + M_H a |w|) / mu + M_B a |w| + L_theta a:
-
-    w* - w = H*^{-1} ((g* - g) + (g - H w) + (H - H*) w), and the matrices differ by M_B a at most. The bound on the relative
-    error is omega / (|z| - omega); it leaves rounding out. Converged: both tolerances were met.
+    r the residual of w and B = |d_xtheta Phi(x)|, |z - dL/dtheta| <= omega(a, r, B, |w|), which is `Constants.error`
+    (problems/base.py). The bound on the relative error is omega / (|z| - omega); it leaves rounding out. Converged: both
+    tolerances were met.
     Source: Pedregosa (2016); Ehrhardt and Roberts (2024).
     """
 
@@ -64,7 +61,7 @@ class InexactIFT(GradientMethod):
             w, residual = _solved(model, x, theta, g, self.eps, self.max_iterations)
             grad = direct - model.cross(x, theta, w)
             size = float(np.linalg.norm(model.cross_matrix(x, theta), 2))
-            omega = bound(known, distance, residual, size, float(np.linalg.norm(w)))
+            omega = known.error(distance, residual, size, float(np.linalg.norm(w)))
             left = float(np.linalg.norm(grad)) - omega
             return Gradient(
                 problem.loss(x, theta),
@@ -83,12 +80,6 @@ class InexactIFT(GradientMethod):
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
         return None  # what it makes of eps depends on the constants: it bounds its error instead
-
-
-def bound(known: Constants, distance: float, residual: float, cross: float, adjoint: float) -> float:
-    """omega from a, r, B and |w|."""
-    moved = (known.loss * distance + residual + known.hessian * distance * adjoint) / known.mu
-    return (cross + known.cross * distance) * moved + (known.cross * adjoint + known.direct) * distance
 
 
 def _descended(

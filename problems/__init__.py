@@ -1,27 +1,11 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
-harness and tests go through."""
+harness and tests go through. `references.py` makes the reference of a problem of your own."""
 
-from problems import (
-    analysis_l1,
-    box_dual_tv,
-    deblurring,
-    elastic_net,
-    image_denoising,
-    lasso,
-    learned_potentials,
-    logistic,
-    lp_tuning,
-    matrix_game,
-    mri,
-    nnls,
-    orthogonal,
-    quadratic,
-    ridge,
-    scalar,
-    simplex_least_squares,
-    smooth_tv,
-    tv_value,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from problems.analysis_l1 import AnalysisL1
 from problems.base import (
     BoxDual,
@@ -45,27 +29,32 @@ from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, W
 from problems.signals import SIGNALS
 from problems.smoothing import smoothed
 
-PROBLEMS: tuple[Ensemble, ...] = (
-    analysis_l1.ENSEMBLE,
-    lasso.ENSEMBLE,
-    scalar.ENSEMBLE,
-    orthogonal.ENSEMBLE,
-    elastic_net.ENSEMBLE,
-    box_dual_tv.ENSEMBLE,
-    lp_tuning.ENSEMBLE,
-    learned_potentials.ENSEMBLE,
-    nnls.ENSEMBLE,
-    simplex_least_squares.ENSEMBLE,
-    image_denoising.ENSEMBLE,
-    deblurring.ENSEMBLE,
-    mri.ENSEMBLE,
-    matrix_game.ENSEMBLE,
-    quadratic.ENSEMBLE,
-    smooth_tv.ENSEMBLE,
-    ridge.ENSEMBLE,
-    logistic.ENSEMBLE,
-    tv_value.ENSEMBLE,
+# The modules of the ensembles. They are imported when PROBLEMS is first asked for: a problem's module can then be the first
+# that is imported, and may itself import from dargmin.
+MODULES = (
+    "analysis_l1",
+    "lasso",
+    "scalar",
+    "orthogonal",
+    "elastic_net",
+    "box_dual_tv",
+    "lp_tuning",
+    "learned_potentials",
+    "nnls",
+    "simplex_least_squares",
+    "image_denoising",
+    "deblurring",
+    "mri",
+    "matrix_game",
+    "quadratic",
+    "smooth_tv",
+    "ridge",
+    "logistic",
+    "tv_value",
 )
+
+if TYPE_CHECKING:
+    PROBLEMS: tuple[Ensemble, ...]
 
 __all__ = [
     "FIXED_OPERATORS",
@@ -100,3 +89,15 @@ __all__ = [
     "Weighted",
     "smoothed",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """PROBLEMS, made once."""
+    if name != "PROBLEMS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = globals()["PROBLEMS"] = tuple(import_module(f"{__name__}.{module}").ENSEMBLE for module in MODULES)
+    return made
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "MODULES"]

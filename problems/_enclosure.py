@@ -44,7 +44,8 @@ class Optimality:
     start: u in float64, (d,). residual(u, theta): (d,); jacobian(u, theta): dR/du, (d, d); cross(u, theta, w):
     (dR/dtheta)^T w in the shape of theta; read(u, theta): x* in the shape of the problem's solution; read_vjp(u, theta, g):
     ((dx/du)^T g, (dx/dtheta)^T g or 0). slacks(u, theta): positive where the manifold is the true one; together with R = 0
-    they must be sufficient for x* to be the solution for all theta nearby.
+    they must be sufficient for x* to be the solution for all theta nearby. loss_grad: what stands for the problem's own, where
+    that has products of data.
     """
 
     start: Array
@@ -54,18 +55,30 @@ class Optimality:
     read: Callable[[Any, Any], Any]
     read_vjp: Callable[[Any, Any, Any], tuple[Any, Any]]
     slacks: Callable[[Any, Any], Any] = nothing
+    loss_grad: Callable[[Any, Any], tuple[Any, Any]] | None = None
 
 
 def certify(problem: Problem, system: Optimality, zero_rows: float = np.nan) -> Reference:
     """The reference gradient at problem.theta: proven, or undecided with the reason (and then without a gradient)."""
+
+    def start() -> Array:
+        return np.asarray(system.read(system.start, problem.theta), dtype=np.float64)
+
+    return at_some_precision(lambda: _proven(problem, system, zero_rows), problem, start, zero_rows)
+
+
+def at_some_precision(
+    proof: Callable[[], Reference], problem: Problem, solution: Callable[[], Array], zero_rows: float = np.nan
+) -> Reference:
+    """What the proof finds with the fewest bits that suffice; undecided at the float64 solution where none do."""
     reason = ""
     for bits in BITS:
         with flint.ctx.workprec(bits):
             try:
-                return _proven(problem, system, zero_rows)
+                return proof()
             except (Open, ZeroDivisionError) as found:
                 reason = str(found) or "the optimality system is singular"
-    x = np.asarray(system.read(system.start, problem.theta), dtype=np.float64)
+    x = solution()
     return Reference("undecided", None, x, float(problem.loss(x, problem.theta)), reason=reason, zero_rows=zero_rows)
 
 
@@ -83,7 +96,7 @@ def _proven(problem: Problem, system: Optimality, zero_rows: float) -> Reference
             f"{len(open_)} of {slacks.size} conditions of the active manifold are not strict, the first {float(worst):.1e}"
         )
     x = system.read(u, theta)
-    g, direct = problem.loss_grad(x, theta)
+    g, direct = (system.loss_grad or problem.loss_grad)(x, theta)
     right, moved = system.read_vjp(u, theta, g)
     terms = [direct, moved]
     if not _vanishes(right):

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
 from problems.base import Energy, Problem, Reference
 from problems.forms import Splitting
 
+Rest = ParamSpec("Rest")
 
-def undecided_where_unsolved(reference: Callable[[Any], Reference]) -> Callable[[Any], Reference]:
-    """Decorates `reference`: SolveError and other failures of arithmetic become status undecided, x* of NaN, no gradient."""
+
+def undecided_where_unsolved(
+    reference: Callable[Concatenate[Any, Rest], Reference],
+) -> Callable[Concatenate[Any, Rest], Reference]:
+    """Decorates `reference` of a problem, the first argument: SolveError and other failures of arithmetic become status
+    undecided, x* of NaN, no gradient.
+    """
 
     @wraps(reference)
-    def answered(problem: Any) -> Reference:
+    def answered(problem: Any, *args: Rest.args, **kwargs: Rest.kwargs) -> Reference:
         try:
             with np.errstate(all="ignore"):
-                return reference(problem)
+                return reference(problem, *args, **kwargs)
         except (ArithmeticError, np.linalg.LinAlgError) as error:
             return Reference("undecided", None, np.full(_shape(problem), np.nan), np.nan, reason=str(error))
 

@@ -50,21 +50,36 @@ class Reference:
 
 
 class Problem(ABC):
-    """One drawn instance: immutable float64 NumPy data, x*(theta) = argmin of the lower level, and a loss L(x*, theta)."""
+    """One drawn instance: immutable float64 NumPy data, x*(theta) = argmin of the lower level, and a loss L(x*, theta).
+
+    theta: ONE float64 array of any shape, () too, where the gradient is taken; several parameters are packed into it. It is
+    differentiated as it stands: a positive weight is a log-weight there, or its `perturbed` keeps it positive. x* has shape
+    (n,), or (batch, n) where one theta is shared by a batch of signals.
+
+    An instance goes to other processes by pickle: a frozen dataclass (eq=False, since arrays have no truth value) of arrays and
+    numbers in a module does, a lambda in a field does not. Its functions take theta as an argument and never read `self.theta`.
+    x* has the units of the data, dL/dtheta those of L over those of theta; nothing is scaled in between.
+    """
 
     theta: Array
 
     @abstractmethod
     def solve(self, theta: Array) -> Array:
-        """x*(theta) to certified accuracy, shape (n,) or (batch, n); raises SolveError where it cannot be certified."""
+        """x*(theta), float64 NumPy, (n,) or (batch, n), as exact as float64 allows; theta (float64 NumPy) is not changed.
+
+        Raises SolveError where that cannot be certified.
+        """
 
     @abstractmethod
     def loss(self, x: Any, theta: Any) -> Any:
-        """L(x, theta), a scalar of the caller's array library: the MEAN over the batch."""
+        """L(x, theta), a scalar of the caller's array library (NumPy, torch, JAX), differentiable: the MEAN over the batch.
+
+        x is as `solve` returns it, theta in the shape of `self.theta`. Bring data in with `local(x, self.target)[1]`.
+        """
 
     @abstractmethod
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
-        """(dL/dx, dL/dtheta at fixed x), in the shapes of x and theta."""
+        """(dL/dx, dL/dtheta at fixed x) in NumPy, in the shapes of x and theta; of the MEAN over the batch."""
 
     def evaluate(self, x: Array, theta: Array) -> tuple[float, Array, Array | float]:
         """(L, dL/dx, dL/dtheta at fixed x), the last one the number 0 where the loss does not depend on theta."""
@@ -72,25 +87,36 @@ class Problem(ABC):
 
     @abstractmethod
     def reference(self) -> Reference:
-        """The hypergradient at `self.theta` that judges every method."""
+        """The hypergradient at `self.theta` that judges every method; it owes nothing to any of them.
+
+        Raises nothing for an instance that cannot be decided: that is the status undecided, with the reason. It may take
+        seconds, as it is made once for all methods and never timed. `problems/references.py` makes one in a line.
+        """
 
     def perturbed(self, rng: np.random.Generator) -> Array:
-        """Another theta close by, for timing: entries times 1 + 0.01 N(0, 1), so that zeros stay zeros."""
+        """Another theta close by, in the same shape, for timing: entries times 1 + 0.01 N(0, 1), so that zeros stay zeros."""
         return self.theta * (1 + 0.01 * rng.standard_normal(self.theta.shape))
 
     # A compiling framework takes `data` as arguments, so that instances of one `structure` share compiled code. A problem
     # that says nothing of its data compiles for every instance.
 
     def data_names(self) -> tuple[str, ...]:
-        """The fields that hold the instance's own arrays, theta apart."""
+        """The names of the fields that hold the instance's own numbers and arrays, theta apart, such as ("a", "y").
+
+        A compiling framework takes them as arguments. Each must be all that the structure's functions read of the instance
+        beside theta and what `structure` tells: what is left out is baked into compiled code. The default: none.
+        """
         return ()
 
     def data(self) -> tuple[Any, ...]:
-        """The arrays of those fields."""
+        """The values of those fields as NumPy arrays, in the order of the names."""
         return tuple(np.asarray(getattr(self, name)) for name in self.data_names())
 
     def with_data(self, data: tuple[Any, ...]) -> Self:
-        """The same problem on other arrays, which may be a framework's own, and so are not validated."""
+        """The same problem on other arrays in the order of `data_names`; a framework's own are not validated.
+
+        What a cached_property has derived from the first data is forgotten. Raises ValueError where their number differs.
+        """
         other = copy(self)
         for name in [name for name in vars(other) if isinstance(getattr(type(self), name, None), cached_property)]:
             del vars(other)[name]  # derived from the first data
@@ -99,7 +125,10 @@ class Problem(ABC):
         return other
 
     def structure(self) -> Hashable:
-        """All but the numbers in theta and data: equal for instances that differ in those alone, `shapes` included."""
+        """All but the numbers in theta and data: equal for instances that differ in those alone, `shapes` included.
+
+        With `data_names`: (type(self), self.shapes(), further knobs). The default, id(self), shares code with no instance.
+        """
         return id(self)
 
     def shapes(self) -> Hashable:
@@ -112,15 +141,21 @@ class SolveError(ArithmeticError):
 
 
 class Energy(ABC):
-    """The lower-level objective as a function of the caller's array library."""
+    """The lower level x*(theta) = argmin over x of Phi(x; theta), Phi twice differentiable in x and theta.
+
+    Strongly convex around x*, or the linear system of the implicit function theorem has no solution.
+    """
 
     @abstractmethod
     def objective(self, x: Any, theta: Any) -> Any:
-        """Phi(x; theta), the SUM over the batch, so that Hessians are block-diagonal."""
+        """Phi(x; theta), a scalar of the library of x and theta (NumPy, torch, JAX).
+
+        The SUM over the batch, so that Hessians are block-diagonal.
+        """
 
     @abstractmethod
     def initial(self) -> Array:
-        """A starting point for minimising Phi, in the shape of x*."""
+        """A starting point for minimising Phi, float64 NumPy in the shape of x*."""
 
 
 @dataclass(frozen=True)
@@ -139,65 +174,100 @@ class Constants:
     direct: float = 0.0
     rigorous: bool = True
 
+    def error(self, distance: float, residual: float, cross: float, adjoint: float) -> float:
+        """omega >= |z - dL/dtheta| of z = dL/dtheta|x - (d_xtheta Phi)^T w at an x and a w that are not exact; float64.
+
+        omega = (B + M_B a) (L_L a + r + M_H a |w|) / mu + M_B a |w| + L_theta a, M_H, M_B, L_L, L_theta being hessian, cross,
+        loss and direct. distance: a = |grad_x Phi(x)| / mu >= |x - x*|; residual: r = |(d_xx Phi) w - dL/dx|; cross:
+        B = |d_xtheta Phi(x)|; adjoint: |w|. For w* - w = H*^{-1} ((g* - g) + (g - H w) + (H - H*) w), and the cross
+        derivatives differ by M_B a at most. Source: Pedregosa (2016); Ehrhardt and Roberts (2024).
+        """
+        moved = (self.loss * distance + residual + self.hessian * distance * adjoint) / self.mu
+        return (cross + self.cross * distance) * moved + (self.cross * adjoint + self.direct) * distance
+
 
 class Conditioned(Energy):
-    """An energy whose constants are known."""
+    """An energy whose constants are known, so that the error of an inexact hypergradient can be bounded (`Constants.error`)."""
 
     @abstractmethod
     def constants(self, theta: Array) -> Constants:
-        """The constants at theta, derived beside the code."""
+        """The constants at theta (float64 NumPy), derived beside the code; they hold for all x.
+
+        `rigorous` False where one is an estimate: the method's note then says so.
+        """
 
 
 class LinearSystem(ABC):
-    """A lower level whose solution solves K(theta) x = b(theta), K symmetric and positive definite."""
+    """A lower level whose solution solves K(theta) x = b(theta), K (n, n) symmetric and positive definite; no batch.
+
+    Differentiated as dL/dtheta = dL/dtheta|x + d<w, b(theta) - K(theta) x>/dtheta, K w = dL/dx, w and x held fixed. The matrix
+    is never asked for: conjugate gradients take products alone. Source: Lai, Wei, Fu, Hartel and Heide (2023), eq. (8)-(11).
+    """
 
     @abstractmethod
     def system(self, x: Any, theta: Any) -> Any:
-        """K(theta) x without the matrix, in the caller's array library."""
+        """K(theta) x, (n,) for x (n,), without the matrix, in the library of x and theta; differentiable in theta."""
 
     @abstractmethod
     def right(self, theta: Any) -> Any:
-        """b(theta), in the caller's array library."""
+        """b(theta), (n,), in the library of theta; differentiable in theta."""
 
 
 class ValueFunction(ABC):
     """The loss is the optimal value p(theta) = min over x of Phi(x; theta) itself: no derivative of x* is needed.
 
     p(theta) = max over z of D(z; theta), z in the constraint set of the dual form, which does not move with theta; so
-    dp/dtheta = dD/dtheta at the maximiser (Danskin's theorem).
+    dp/dtheta = dD/dtheta at the maximiser (Danskin's theorem). The method needs `Splitting` too, with a dual form: z has its
+    shape, and `loss(x, theta)` must be p(theta) at x = x*. Source: Danskin (1966); Mehmood and Ochs (2021).
     """
 
     @abstractmethod
     def dual_value(self, z: Array, theta: Array) -> float:
-        """D(z; theta) in NumPy."""
+        """D(z; theta) <= p(theta), a float, for a feasible z and theta in float64 NumPy."""
 
     @abstractmethod
     def dual_gradient(self, z: Array, theta: Array) -> Array:
-        """dD/dtheta at fixed z, in the shape of theta, in NumPy."""
+        """dD/dtheta at fixed z, in the shape of theta, float64 NumPy."""
 
 
 class PartlySmooth(ABC):
-    """x* moves on a manifold that is locally constant in theta, and is a smooth closed form on it."""
+    """x* moves on a manifold that is locally constant in theta, and is a smooth closed form on it.
+
+    dL/dtheta is then the derivative of L(closed_form(theta, pattern), theta) with the pattern held fixed. Source: Lewis (2002);
+    Vaiter, Deledalle, Fadili, Peyre and Dossal (2017).
+    """
 
     @abstractmethod
     def pattern(self, theta: Array) -> Array:
-        """The manifold of x*(theta), found exactly: for l1 the signs of K(theta) x*, shape (k,) or (batch, k)."""
+        """The manifold of x*(theta), found exactly: for l1 the signs of K(theta) x*, float64, (k,) or (batch, k).
+
+        theta in float64 NumPy. Solves the lower level, and raises SolveError where that cannot be certified.
+        """
 
     @abstractmethod
     def no_pattern(self, theta: Array) -> Array:
-        """Zeros in the shape of `pattern`."""
+        """Zeros in the shape of `pattern`, to compile by: it solves nothing."""
 
     @abstractmethod
     def closed_form(self, theta: Any, pattern: Any) -> Any:
-        """x*(theta) while the manifold stays `pattern`; written in the caller's array library."""
+        """x*(theta) while the manifold stays `pattern`, in the shape of x* and the library of theta; differentiable in theta.
+
+        pattern: as `pattern` returns it, in the same library; a constant. Off the manifold the value means nothing.
+        """
 
     @abstractmethod
     def doubt(self, theta: Array, pattern: Array) -> str:
-        """Why x* may leave the manifold, or the manifold its dimension, as soon as theta moves; empty: it does not."""
+        """Why x* may leave the manifold, or the manifold its dimension, as soon as theta moves; empty: it does not.
+
+        theta and pattern in float64 NumPy. What it says becomes the note of the gradient: there may be none.
+        """
 
 
 class BoxDual(ABC):
-    """x* = y - K(theta)^T z with z = argmin over |z| <= beta of 1/2 |y - K(theta)^T z|^2."""
+    """x* = y - K(theta)^T z with z = argmin over |z_i| <= beta of 1/2 |y - K(theta)^T z|^2, the dual of beta |K(theta) x|_1.
+
+    y: (n,) or (batch, n); beta > 0, in the units of y over those of K; parametrisation: K(theta); z (k,) or (batch, k).
+    """
 
     y: Array
     beta: float
@@ -223,8 +293,11 @@ class ConicModel:
 
 
 class ConicProgram(ABC):
-    """A lower level that can be written in CVXPY under the DPP rules."""
+    """A lower level that can be written in CVXPY under the DPP rules: what cone layers and diffcp differentiate.
+
+    Source: Agrawal, Amos, Barratt, Boyd, Diamond and Kolter (2019).
+    """
 
     @abstractmethod
     def conic_model(self) -> ConicModel:
-        """The model for one signal of the batch."""
+        """The model for one signal of the batch, made afresh: cvxpy objects are changed by what solves them."""

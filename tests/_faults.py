@@ -107,9 +107,9 @@ METHODS = (
     ),
     Fault(
         "inexact-bound",
-        "methods/ift_cg.py",
-        "moved = (known.loss * distance + residual + known.hessian * distance * adjoint) / known.mu",
-        "moved = (known.loss * distance + residual) / known.mu",
+        "problems/base.py",
+        "moved = (self.loss * distance + residual + self.hessian * distance * adjoint) / self.mu",
+        "moved = (self.loss * distance + residual) / self.mu",
         "a dropped term: where the Hessian moves with x the bound handed out need not hold",
         ("test_inexact",),
     ),

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import dargmin
+
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("problems", "methods", "harness", "results", "reports")
+FACADE = "dargmin.py"  # who imports a name from it imports the module behind the name
 
 # What each package may import of ours; problems <- methods <- harness -> results <- reports.
 ALLOWED = {
@@ -21,6 +24,7 @@ ALLOWED = {
     "harness": {"harness", "methods", "problems", "results"},
     "results": {"results"},
     "reports": {"reports", "results"},
+    FACADE: {"problems", "methods", "results", "reports"},
 }
 TABLES = {"pandas": ("results", "reports"), "seaborn": ("reports",), "matplotlib": ("reports",)}
 HEAVY = {
@@ -74,8 +78,25 @@ def _base(node: ast.ImportFrom, package: str) -> str:
 
 def violations(path: str, source: str) -> list[str]:
     """The broken rules of one file; `path` is relative to the root, such as methods/blorc.py."""
-    found = imports(source, ".".join(path.split("/")[:-1]))
-    return [f"{path}: {reason}: {entry.name}" for entry in found if (reason := _reason(path, entry))]
+    found = [*imports(source, ".".join(path.split("/")[:-1])), *_used_of_dargmin(source)]
+    return [f"{path}: {reason}: {entry.name}" for entry in map(_behind, found) if (reason := _reason(path, entry))]
+
+
+def _used_of_dargmin(source: str) -> Iterator[Import]:
+    """dargmin.Name for every dm.Name after `import dargmin as dm`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    bound = {alias.asname or alias.name for alias in aliases if alias.name == "dargmin"}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound:
+            yield Import(f"dargmin.{node.attr}", False)
+
+
+def _behind(entry: Import) -> Import:
+    """A name of dargmin as that of the module which defines it."""
+    top, _, name = entry.name.partition(".")
+    homes = [module for module, names in dargmin.NAMES.items() if top == "dargmin" and name in names.split()]
+    return Import(f"{homes[0]}.{name}", entry.eager) if homes else entry
 
 
 def _reason(path: str, entry: Import) -> str:
@@ -153,13 +174,14 @@ def _is_private(path: str) -> bool:
 
 
 def sources() -> list[Path]:
-    return sorted(path for package in OURS for path in (ROOT / package).rglob("*.py") if "runs" not in path.parts)
+    rooms = sorted(path for package in OURS for path in (ROOT / package).rglob("*.py") if "runs" not in path.parts)
+    return [ROOT / FACADE, *rooms]
 
 
 def test_the_walk_sees_the_whole_source() -> None:
     found = {path.relative_to(ROOT).as_posix() for path in sources()}
     assert {"problems/algorithms/admm.py", "methods/blorc/method.py", "harness/cli.py", "results/store.py"} <= found
-    assert {path.split("/")[0] for path in found} == set(OURS)
+    assert {path.split("/")[0] for path in found} == {FACADE, *OURS}
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -202,6 +224,12 @@ BROKEN = [
     ("methods/layers/torch_layer.py", "import jax", "imported at module level"),
     ("methods/layers/x.py", "import torch", "imported at module level"),
     ("harness/x.py", "from tests.conftest import x", "nothing imports tests"),
+    ("problems/x.py", "from dargmin import Problem, GradientMethod", "problems must not import methods"),
+    ("problems/x.py", "import dargmin as dm\ndef f(): return dm.METHODS", "problems must not import methods"),
+    ("methods/x.py", "def f():\n    from dargmin import Run", "methods must not import results"),
+    ("results/x.py", "from dargmin import Problem", "results must not import problems"),
+    ("dargmin.py", "from harness import cli", "dargmin.py must not import harness"),
+    ("dargmin.py", "import torch", "imported at module level"),
 ]
 
 
@@ -225,6 +253,9 @@ KEPT = [
     ("problems/kernels/binding.py", "def f():\n    from cffi import FFI"),
     ("methods/layers/torch_layer.py", "import torch\nfrom torch.autograd import Function"),
     ("methods/blorc/x.py", "from methods.blorc import graph\nfrom problems.kernels import KERNELS"),
+    ("problems/x.py", "import dargmin as dm\nfrom dargmin import Ensemble\ndm.proven_minimiser"),
+    ("methods/x.py", "from dargmin import Gradient, Problem"),
+    ("dargmin.py", "if TYPE_CHECKING:\n    from methods import METHODS\n    from results.store import Run"),
 ]
 
 

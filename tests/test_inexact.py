@@ -15,7 +15,7 @@ from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod
 from methods.bregman_fixed_point import BregmanFixedPoint
 from methods.ift import IFT
-from methods.ift_cg import InexactIFT, bound
+from methods.ift_cg import InexactIFT
 from methods.linear_solve_vjp import LinearSolveVJP
 from methods.value_duality import ValueDuality
 from problems import AnalysisL1, Conditioned, Constants, LinearSystem, Problem, smoothed
@@ -70,9 +70,9 @@ def test_the_constants_bound_what_they_say(name: str, theta: str) -> None:
 
 def test_the_bound_is_its_formula_by_hand() -> None:
     """(B + M_B a) (L_L a + r + M_H a |w|) / mu + M_B a |w| + L_theta a with a = 1/2, r = 0, B = 7 and |w| = 11."""
-    assert bound(Constants(2, 1, hessian=3, cross=0, loss=0), 0.5, 0, 7, 11) == 57.75  # 7 (3 / 2 * 11) / 2
+    assert Constants(2, 1, hessian=3, cross=0, loss=0).error(0.5, 0, 7, 11) == 57.75  # 7 (3 / 2 * 11) / 2
     full = Constants(2, 1, hessian=3, cross=5, loss=13, direct=17)
-    assert bound(full, 0.5, 1, 7, 11) == 9.5 * (6.5 + 1 + 16.5) / 2 + 27.5 + 8.5
+    assert full.error(0.5, 1, 7, 11) == 9.5 * (6.5 + 1 + 16.5) / 2 + 27.5 + 8.5
 
 
 def test_a_bound_below_the_error_is_inaccurate() -> None:

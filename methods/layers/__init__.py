@@ -1,9 +1,10 @@
 """Drop-in layers for x*(W, y) = argmin_x 1/2 |x - y|^2 + beta |W x|_1 with its exact derivative in W, y and beta.
 
-torch: x = AnalysisL1Layer(beta)(W, y). Begin in `torch_layer.py`; `torch_operators.py` has the operators below it, and
-`torch_sparse.py` a W that is a sparse tensor. JAX: x = analysis_l1(W, y, beta), in `jax_function.py`; `kernels/` has its custom
-calls. Each framework is loaded when its layer is first used. Under both lie the kernel of methods/blorc (`layer.h`), the axes
-of vmap (`axes.py`), signals that the kernel leaves open (`open_signals.py`) and what is refused (`inputs.py`).
+Both are names of dargmin. torch: x = AnalysisL1Layer(beta)(W, y). Begin in `torch_layer.py`; `torch_operators.py` has the
+operators below it, and `torch_sparse.py` a W that is a sparse tensor. JAX: x = analysis_l1(W, y, beta), in `jax_function.py`;
+`kernels/` has its custom calls. Each framework is loaded when its layer is first used. Under both lie the kernel of
+methods/blorc (`layer.h`), the axes of vmap (`axes.py`), signals that the kernel leaves open (`open_signals.py`) and what is
+refused (`inputs.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def analysis_l1(w: Any, y: Any, beta: Any) -> Any:
     dL/dW = -(z v^T + h x*^T), dL/dy = v, dL/dbeta = -<s, W v> with v = P g and h = W0^{+T} g for g = dL/dx*: W0 are the rows
     with w_i x* = 0, P projects on their kernel, s are the signs of the others.
 
-    W (..., k, n), y (..., n) and x* (..., n); beta > 0 has shape (), (1,) or (...). Leading axes broadcast. Signals that share
+    W (..., k, n), y (..., n) and x* (..., n), in the units of y; beta > 0, in those of y over those of W, has shape (), (1,) or
+    (...). Leading axes broadcast. Signals that share
     W are solved together: W (k, n); for each W of its own there is a loop inside. float32 or float64 (which needs
     jax_enable_x64, as everywhere in JAX), computed in float64, on the CPU. Native to jit; for vmap, grad, jvp, scan, remat and
     export (EXPORTED are its custom calls; a process that only loads a program calls methods.layers.jax_function.register

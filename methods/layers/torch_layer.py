@@ -29,7 +29,7 @@ class AnalysisL1Layer(torch.nn.Module):
     with w_i x* = 0, P projects on their kernel, s are the signs of the others.
 
     Args:
-        beta: weight > 0, a number or a tensor; an nn.Parameter is learnt.
+        beta: weight > 0, a number or a tensor, in the units of y over those of W; an nn.Parameter is learnt.
 
     Shapes:
         W (..., k, n), y (..., n) and x* (..., n); beta has shape (), (1,) or (...). Leading axes broadcast. Signals that share
