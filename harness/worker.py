@@ -145,6 +145,7 @@ class Worker:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
+        self._sources = settings.sources
         self._catalogue = with_ladders((*entries(settings.sources), *CHECKED))
         self._cells: dict[str, _Cell] = {}
         self.clock = Stopwatch()
@@ -157,7 +158,7 @@ class Worker:
         """The instance of the block, drawn once for all workers, and its reference; proofs may take longer than calls."""
         self._begin("preparation")
         with self.clock.timed("instances and thetas"):
-            problem = instance(planned)
+            problem = instance(planned, self._sources)
         with self.clock.timed("references"):
             return {"problem": problem, "reference": problem.reference()}
 
