@@ -171,7 +171,8 @@ def drawn(of: Ensemble, *axes: Any) -> Problem:
         raise NamingError(f"draw of {of.name} must return a Problem, got {_kind(found)}; derive from problems.Problem")
     theta = getattr(found, "theta", None)
     if not (isinstance(theta, np.ndarray) and theta.dtype == np.float64):
-        raise NamingError(f"theta of {of.name} must be a float64 array, got {_kind(theta)}; mend its draw")
+        got = f"{getattr(theta, 'dtype', '')} {_kind(theta)}".strip()
+        raise NamingError(f"theta of {of.name} must be a float64 array, got {got}; mend its draw")
     return found
 
 

@@ -98,6 +98,8 @@ def run(name: str, show: Callable[[str], None], timeout_s: float, preparation_s:
             show(method.label)
             for (check, instance), shown in asked.items():
                 verdict = replace(checker.verdict(method, check, instance), instance=shown)
+                if not name and verdict.outcome == "silent":  # what differs from differences is the problem's fault
+                    verdict = replace(verdict, passed=False)
                 failed += not verdict.passed
                 silent += verdict.passed and not verdict.fault and verdict.outcome == "silent"
                 show(line(verdict))

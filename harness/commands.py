@@ -58,7 +58,8 @@ def resume(path: Path, executor: str = "local", scheduler: str | None = None) ->
     stale = [key for key, cell in made.cells.items() if cell.key(versions) != key]
     if stale:
         raise RunError(
-            f"{path} was measured with other code or library versions; its rows would not be comparable: start a new run"
+            f"{path} was measured with other code or library versions, or with other files of yours; "
+            "its rows would not be comparable: start a new run"
         )
     for device in {cell.device for cell in made.cells.values()}:
         require_device(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -25,9 +26,10 @@ def show(methods: tuple[str, ...] = (), problems: tuple[str, ...] = (), why: boo
     width = shutil.get_terminal_size().columns
     if methods or problems or why:
         chosen = select(methods) if methods else OURS
-        lines = pairs(chosen, tuple(ensembles(problems).values()) or PROBLEMS, bool(methods), bool(problems), why)
+        found = pairs(chosen, tuple(ensembles(problems).values()) or PROBLEMS, bool(methods), bool(problems), why)
+        lines = list(found)  # a problem that cannot be drawn is refused before anything is printed
     else:
-        lines = overview()
+        lines = list(overview())
     for indent, text in lines:
         print(textwrap.fill(text, width, initial_indent="", subsequent_indent=" " * indent, **_WHOLE) if text.strip() else "")
 
@@ -77,23 +79,31 @@ def pairs(
 def _support(methods: tuple[GradientMethod, ...], of: Ensemble, why: bool) -> Iterator[Line]:
     """The methods that can differentiate the problem, by theta, and the others; with reasons, by reason."""
     instances = {theta: small_instance(of, theta) for theta in of.thetas}
-    able: dict[str, list[str]] = {}
-    refused: dict[str, list[str]] = {}
+    able: dict[str, list[GradientMethod]] = {}
+    refused: dict[tuple[str, str], list[GradientMethod]] = {}
     for method in methods:
         reasons = {theta: refusal(method, problem) for theta, problem in instances.items()}
-        able.setdefault(", ".join(theta for theta in reasons if not reasons[theta]), []).append(method.label)
+        able.setdefault(", ".join(theta for theta in reasons if not reasons[theta]), []).append(method)
         for reason in dict.fromkeys(filter(None, reasons.values())):
-            thetas = [theta for theta in reasons if reasons[theta] == reason]
-            what = method.label if len(thetas) == len(reasons) else f"{method.label} with theta {', '.join(thetas)}"
-            refused.setdefault(reason, []).append(what)
+            kinds = [theta for theta in reasons if reasons[theta] == reason]
+            part = "" if len(kinds) == len(reasons) else f"theta {', '.join(kinds)}: "
+            refused.setdefault((part, reason), []).append(method)
     never = able.pop("", [])
-    for kinds, names in able.items():
-        yield 7, f"  yes  theta {kinds}: {', '.join(names)}"
+    for thetas, those in able.items():
+        yield 7, f"  yes  theta {thetas}: {_named(those, methods)}"
     if never and not why:
-        yield 7, f"  no   {', '.join(never)}"
-    for reason, names in refused.items() if why else ():
-        yield 7, f"  no   {'; '.join(names)}"
+        yield 7, f"  no   {_named(never, methods)}"
+    for (part, reason), those in refused.items() if why else ():
+        yield 7, f"  no   {part}{_named(those, methods)}"
         yield 9, f"       why: {reason}"
+
+
+def _named(those: list[GradientMethod], among: tuple[GradientMethod, ...]) -> str:
+    """Labels; in place of those of all settings of a method its name."""
+    settings = Counter(method.name for method in among)
+    found = Counter(method.name for method in those)
+    whole = {name for name, count in found.items() if count == settings[name] > 1}
+    return ", ".join(dict.fromkeys(method.name if method.name in whole else method.label for method in those))
 
 
 def refusal(method: GradientMethod, problem: Problem) -> str:

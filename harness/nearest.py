@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 FEW = 100  # characters up to which all names are told
 NEAREST = 3
-ALIKE = 0.6  # of difflib's ratio: below, a name is no suggestion
+ALIKE, NEAR = 0.6, 0.52  # of difflib's ratio: what the best and the others must have to be suggested
 
 
 def require(option: str, value: str, known: Iterable[str], what: str = "", where: str = "") -> None:
@@ -30,10 +30,11 @@ def unknown(option: str, value: str, known: Iterable[str], what: str = "a name",
 
 def nearest(value: str, known: Iterable[str]) -> list[str]:
     """At most three names like the value: those it is a part of first, the shortest of them at the front."""
-    names = list(known)
+    names = list(dict.fromkeys(known))
     wanted = value.lower()
     holding = sorted((name for name in names if len(wanted) > 2 and wanted in name.lower()), key=len)
-    return list(dict.fromkeys([*holding, *get_close_matches(wanted, names, NEAREST, ALIKE)]))[:NEAREST]
+    close = get_close_matches(wanted, names, NEAREST, NEAR) if get_close_matches(wanted, names, 1, ALIKE) else []
+    return list(dict.fromkeys([*holding, *close]))[:NEAREST]
 
 
 def either(names: list[str]) -> str:

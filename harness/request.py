@@ -73,9 +73,10 @@ def read_axes(axes: dict[str, Any], problem: Ensemble) -> dict[str, Any]:
     """The axes of a Sweep of one problem from the text of the options; ValueError names the option."""
     require("--theta", str(axes.get("theta", problem.thetas[0])), problem.thetas, f"a kind of theta of {problem.name}", ALL)
     require("--knobs", axes.get("knobs", "default"), ("default", "all"))
-    for option, names in (("operator", problem.operators), ("signal", problem.signals)):
+    for what, names in (("an operator", problem.operators), ("a signal", problem.signals)):
+        option = what.split()[1]
         for name in axes.get(f"{option}s", ()):
-            require(f"--{option}", name, names or _absent(f"--{option}", problem), f"the {option} of {problem.name}", ALL)
+            require(f"--{option}", name, names or _absent(f"--{option}", problem), f"{what} of {problem.name}", ALL)
     for option, has in (("sigma", problem.noise), ("batch", problem.batches)):
         if option in axes and not has:
             _absent(f"--{option}", problem)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from _exact import relative
 
+from harness.catalogue import ensemble
 from harness.judge import judge
-from harness.sweeps import ensemble
 from methods._bregman import form_of, iteration, start
 from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod
