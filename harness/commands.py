@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from harness import cluster, environment, estimate
-from harness.catalogue import entries, select, with_ladders
+from harness.catalogue import OURS, with_ladders
 from harness.nearest import require
-from harness.request import Request, read_options, read_sweeps
+from harness.request import Request, read, require_device
 from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, plan
 from harness.userfiles import contents
-from methods import DEVICES, METHODS, SETTINGS
+from methods import METHODS, SETTINGS
 from results import Planned, Run, RunError
 
 SUCCEEDED = ("ok", "inaccurate")  # statuses of a cell that has its figures
@@ -26,25 +26,23 @@ SUCCEEDED = ("ok", "inaccurate")  # statuses of a cell that has its figures
 
 def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     """Plan and measure into the folder `target`; ValueError or RunError, and nothing written, where the request is wrong."""
-    methods = select(request.methods) if request.methods else None
-    sweeps, options = read_sweeps(request), read_options(request)
-    require_device(request.device)
-    cells = plan(sweeps, methods, request.device, options.threads)
+    asked = read(request)
+    options, methods = asked.options, asked.methods or METHODS
+    cells = plan(asked.sweeps, asked.methods, asked.device, options.threads)
     if not cells:
         raise ValueError("the plan has no cells; give other methods or axes")
     if dry_run:
         _print_plan(cells, options)
         return None
-    require("--executor", request.executor, cluster.EXECUTORS)
-    client = cluster.connect(request.executor, request.scheduler)
+    client = cluster.connect(asked.executor, asked.scheduler)
     versions = _versions(options.sources)
     labels = {cell.label for cell in cells}
-    catalogue = {label: method for label, method in with_ladders(entries(options.sources)).items() if label in labels}
+    planned = {label: method for label, method in with_ladders((*OURS, *methods)).items() if label in labels}
     made = Run.create(
         target,
         {cell.key(versions): cell for cell in cells},
-        environment.snapshot(options.threads, request.device),
-        method_facts(catalogue, [method.label for method in (*(methods or METHODS), *SETTINGS)]),
+        environment.snapshot(options.threads, asked.device),
+        method_facts(planned, [method.label for method in (*methods, *SETTINGS)]),
         asdict(options),
     )
     _print_plan(cells, options)
@@ -67,13 +65,6 @@ def resume(path: Path, executor: str = "local", scheduler: str | None = None) ->
     require("--executor", executor, cluster.EXECUTORS)
     client = cluster.connect(executor, scheduler)
     return _measure(made, Options(**{**settings, "sources": tuple(settings["sources"])}), client)
-
-
-def require_device(device: str) -> None:
-    """ValueError where there is no such device."""
-    require("--device", device, DEVICES)
-    if device == "cuda" and not environment.gpu():
-        raise ValueError("--device cuda needs a GPU that torch can use, got none; see dargmin doctor, or give --device cpu")
 
 
 def _versions(named: Iterable[str]) -> dict[str, str]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from harness import environment
-from harness.catalogue import ALL, ensembles, sources
+from harness.catalogue import ALL, ensembles, select, sources
+from harness.cluster import EXECUTORS
 from harness.nearest import require
 from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
 from harness.runner import Options
 from harness.sweeps import Sweep
+from methods import DEVICES, GradientMethod
 from problems import Ensemble
 
 
@@ -33,8 +35,35 @@ class Request:
     scheduler: str | None = None
 
 
-def read_options(request: Request) -> Options:
-    """How the plan is measured; ValueError names the option."""
+@dataclass(frozen=True)
+class Asked:
+    """The same, read: what is planned, and how it is measured. `methods` is None where none was named."""
+
+    sweeps: tuple[Sweep, ...]
+    methods: tuple[GradientMethod, ...] | None
+    options: Options
+    device: str
+    executor: str
+    scheduler: str | None
+
+
+def read(request: Request) -> Asked:
+    """Everything that can be wrong with a request alone is said here; ValueError names the option."""
+    methods = select(request.methods) if request.methods else None
+    sweeps, options = _sweeps(request), _options(request)
+    require_device(request.device)
+    require("--executor", request.executor, EXECUTORS)
+    return Asked(sweeps, methods, options, request.device, request.executor, request.scheduler)
+
+
+def require_device(device: str) -> None:
+    """ValueError where there is no such device."""
+    require("--device", device, DEVICES)
+    if device == "cuda" and not environment.gpu():
+        raise ValueError("--device cuda needs a GPU that torch can use, got none; see dargmin doctor, or give --device cpu")
+
+
+def _options(request: Request) -> Options:
     seconds = {"timeout": request.timeout_s, "preparation-timeout": request.preparation_s, "budget": request.budget_s}
     for name, value in seconds.items():
         if value is not None and not 0 < value < math.inf:
@@ -54,7 +83,7 @@ def read_options(request: Request) -> Options:
     )
 
 
-def read_sweeps(request: Request) -> tuple[Sweep, ...]:
+def _sweeps(request: Request) -> tuple[Sweep, ...]:
     """The preset with the given axes in place of its own; without a preset, one sweep of the given axes."""
     if request.preset is not None:
         require("--preset", request.preset, PRESETS)
