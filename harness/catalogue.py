@@ -153,8 +153,9 @@ def ensembles(named: Iterable[str], option: str = "--problem") -> dict[str, Ense
 
 
 def problem_named(name: str, named: Iterable[str] = ()) -> Ensemble:
-    """The problem that a cell names, ours or one of the sources."""
-    return {**ensembles(filter(_holds_a_problem, named)), **{one.name: one for one in PROBLEMS}}[name]
+    """The problem that a cell names: one of the sources, or ours."""
+    theirs = ensembles(filter(_holds_a_problem, named))
+    return theirs[name] if name in theirs else ensemble(name)
 
 
 def drawn(of: Ensemble, *axes: Any) -> Problem:

@@ -9,6 +9,7 @@ import numpy as np
 from _borders_neighbour import quadratic
 
 from problems import Ensemble, LinearSystem, Problem, Reference
+from problems._arrays import local
 from problems.base import Array
 
 
@@ -38,10 +39,10 @@ class Ridge(Problem, LinearSystem):
         return Reference("unproven", grad, x, float(self.loss(x, self.theta)))
 
     def system(self, x: Any, theta: Any) -> Any:
-        return x + np.exp(theta) * x
+        return x + local(theta, self.y)[0].exp(theta) * x
 
     def right(self, theta: Any) -> Any:
-        return self.y
+        return local(theta, self.y)[1]
 
 
 class Wrong(Ridge):

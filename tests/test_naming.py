@@ -206,8 +206,7 @@ def test_a_problem_of_a_file_is_measured_and_its_rows_name_it(folder: Path) -> N
     assert set(frame["reference_status"]) == {"unproven"}
     rows = frame[frame["label"] == "linear-solve-vjp-torch(tolerance=1e-06)"]
     assert [json.loads(text) for text in rows["knobs"]] == [{"tolerance": 1e-6}] * 2
-    assert (frame[frame["label"] == "fd-directional"]["status"] == "ok").all()
-    assert (frame["error_rel"].dropna() < 1e-6).all()
+    assert set(frame["status"]) == {"ok"} and (frame["error_rel"] < 1e-6).all()
 
 
 def test_a_run_of_files_goes_on_from_another_folder_and_not_with_a_changed_file(folder: Path) -> None:
