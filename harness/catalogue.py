@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import pickle
 from collections.abc import Iterable
 from typing import Any
 
@@ -174,6 +175,12 @@ def drawn(of: Ensemble, *axes: Any) -> Problem:
     if not (isinstance(theta, np.ndarray) and theta.dtype == np.float64):
         got = f"{getattr(theta, 'dtype', '')} {_kind(theta)}".strip()
         raise NamingError(f"theta of {of.name} must be a float64 array, got {got}; mend its draw")
+    try:
+        pickle.dumps(found)
+    except Exception as error:
+        raise NamingError(
+            f"{of.name} cannot be sent to a worker: {told(error)}; define its parts outside of functions"
+        ) from error
     return found
 
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from harness.answers import received, sentence
+from harness.answers import judged, received, sentence
 from harness.catalogue import ensemble, small_instance
 from harness.judge import reference_error
 from harness.verdicts import EXACT, WRONG, Answer, Begin, Verdict, ask, by_design, error, graded
@@ -271,7 +271,7 @@ def _answer(method: GradientMethod, instance: str, begin: Begin) -> Answer:
 
 
 def _truth(instance: str) -> Array:
-    found = on(instance).reference()
+    found = judged(on(instance))
     if found.grad is None:
         raise ValueError(f"the reference has no gradient here: {found.status}: {found.reason}")
     return found.grad

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from harness import memory, timing
-from harness.answers import level, sentence, told
+from harness.answers import judged, level, sentence, told
 from harness.catalogue import CHECKED, entries, with_ladders
 from harness.conformance import verdict
 from harness.costs import Stopwatch
@@ -160,7 +160,7 @@ class Worker:
         with self.clock.timed("instances and thetas"):
             problem = instance(planned, self._sources)
         with self.clock.timed("references"):
-            return {"problem": problem, "reference": problem.reference()}
+            return {"problem": problem, "reference": judged(problem)}
 
     def prepare(
         self, key: str, planned: Planned, problem: Problem, reference: Reference | None, differences: Array | None = None

@@ -291,6 +291,9 @@ BROKEN = {
     source("return draw(n)"): "mine cannot be drawn: TypeError",
     source("return 3"): "draw of mine must return a Problem, got int; derive from problems.Problem",
     source("return Ridge(np.zeros((), np.float32), np.ones(n))"): "theta of mine must be a float64 array, got float32 ndarray",
+    source("problem = Ridge.draw(n, seed, theta); object.__setattr__(problem, 'f', lambda: 0); return problem"): (
+        "mine cannot be sent to a worker: "
+    ),
     source("raise ValueError('n must be even,\\n got 1')"): "n must be even, got 1",
 }
 
@@ -304,6 +307,38 @@ def test_a_broken_problem_is_one_line_and_nothing_is_written(text: str, tmp_path
         assert BROKEN[text] in refused(within(command, *given))
     assert BROKEN[text] in refused(within("list", *given))
     assert not (tmp_path / "run").exists()
+
+
+REFERENCES = {
+    "raise RuntimeError('no')": "RuntimeError: no",
+    "return None": "BadAnswer: reference() must return a Reference, got None",
+    "return Reference('sure', None, self.y, 0.0)": "BadAnswer: status of a reference must be one of zero, proven, bounded, ",
+    "return Reference('bounded', np.ones(2), self.y, 0.0)": "BadAnswer: grad of a reference must have the shape of theta, ()",
+}
+_REFERENCE = """
+from problems import Reference
+class Odd(Ridge):
+    def reference(self): {}
+"""
+
+
+def test_a_reference_that_cannot_be_used_costs_its_rows_alone(tmp_path: Path) -> None:
+    given = []
+    for number, body in enumerate(REFERENCES):
+        file = tmp_path / f"odd{number}.py"
+        text = source("return Odd.draw(n, seed, theta)", f"odd-{number}") + _REFERENCE.format(body)
+        file.write_text(f"import sys\nsys.path.append({str(HERE)!r})\n{text}")
+        given += ["--problem", f"{file}:E"]
+    proven = within("prove", *given, "--seeds", "0:1")
+    assert proven.returncode == 1
+    run = ("run", *given, "--problem", MINE, "--method", "fd-directional", "--n", "8", "--budget", "0.02", "--no-report")
+    done = dargmin(*run, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    frame = Run.open(tmp_path / "run").frame().set_index("problem")
+    assert frame.loc["my-ridge", "status"] == "ok"
+    for number, said in enumerate(REFERENCES.values()):
+        assert f"undecided: odd-{number} weight n=16 seed=0: {said}" in proven.stdout
+        assert (frame.loc[f"odd-{number}", "status"], said in frame.loc[f"odd-{number}", "reason"]) == ("error", True)
 
 
 def test_what_is_no_place_is_one_line() -> None:
