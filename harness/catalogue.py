@@ -146,10 +146,10 @@ def ensembles(named: Iterable[str], option: str = "--problem") -> dict[str, Ense
     found: dict[str, Ensemble] = {}
     ours = {one.name: one for one in PROBLEMS}
     for text in dict.fromkeys(named):
-        drawn = ensemble(text, option)
-        if (ours | found).get(drawn.name, drawn) != drawn:
-            raise NamingError(f"two problems have the name {drawn.name!r}; give yours a name that no other problem has")
-        found[drawn.name] = drawn
+        one = ensemble(text, option)
+        if (ours | found).get(one.name, one) != one:
+            raise NamingError(f"two problems have the name {one.name!r}; give yours a name that no other problem has")
+        found[one.name] = one
     return found
 
 

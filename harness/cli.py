@@ -81,7 +81,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def dargmin(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print it and stop")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and stop")
+    ] = False,
 ) -> None:
     """Error, time and memory of every way to differentiate through an optimisation problem."""
 
