@@ -74,6 +74,8 @@ def test_a_pair_has_its_facts_and_its_reason(capsys: pytest.CaptureFixture[str])
     assert "  no   osqp-dual(tolerance=1e-07)" in said and "       why: needs the structure BoxDual" in said
     assert any(line.startswith("  no   theta row-weights, weight,") and line.endswith(": blorc-paper") for line in said)
     assert "  yes  theta dense: blorc-paper" in said
+    listing.show(("blorc", "lapack-limit"), ("lasso",))
+    assert capsys.readouterr().out.endswith("  no   blorc, lapack-limit\n")
 
 
 def test_the_list_loads_no_library_that_is_slow_to_import() -> None:

@@ -376,7 +376,8 @@ def test_a_file_is_loaded_once_and_anew_where_it_was_changed(tmp_path: Path) -> 
 def test_files_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "mine.py").write_text(f"import sys\nsys.path.append({str(HERE)!r})\n{source(name=name)}")
+        text = source("return Own.draw(n, seed, theta)", name) + "class Own(Ridge): pass\n"
+        (tmp_path / name / "mine.py").write_text(f"import sys\nsys.path.append({str(HERE)!r})\n{text}")
     given = [part for name in ("a", "b") for part in ("--problem", f"{tmp_path / name / 'mine.py'}:E")]
     done = within("run", *given, "--n", "8", "--method", "fd-directional", "--dry-run")
     assert done.returncode == 0 and "plan: 2 cells in 2 blocks" in done.stderr, done.stderr
