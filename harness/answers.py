@@ -1,4 +1,4 @@
-"""The border to a method's code: what it returns or raises becomes plain values here, or an error that says what is wrong."""
+"""The border to the code of methods and problems: what it returns or raises becomes plain values here, or a clear error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from methods import Gradient, GradientMethod, to_numpy
-from problems import Problem, Reference
-from problems.base import Array
+from problems.base import REFERENCE_STATUSES, Array, Problem, Reference
 
 TEXT = 300  # characters that are kept of what a method says
 
@@ -32,6 +31,18 @@ def received(answer: Any) -> Gradient:
         pattern=None if answer.pattern is None else _array("pattern", answer.pattern),
         bound=None if answer.bound is None else level("bound", answer.bound),
     )
+
+
+def judged(problem: Problem) -> Reference:
+    """The reference of a problem; BadAnswer where it is none, or its gradient does not have the shape of theta."""
+    found = problem.reference()
+    if not isinstance(found, Reference):
+        raise BadAnswer(f"reference() must return a Reference, got {_kind(found)}")
+    if found.status not in REFERENCE_STATUSES:
+        raise BadAnswer(f"status of a reference must be one of {', '.join(REFERENCE_STATUSES)}, got {found.status!r}")
+    if found.grad is not None and np.shape(found.grad) != problem.theta.shape:
+        raise BadAnswer(f"grad of a reference must have the shape of theta, {problem.theta.shape}, got {_kind(found.grad)}")
+    return found
 
 
 def given(answer: Any) -> Gradient:

@@ -1,31 +1,35 @@
-"""Which methods there are: the tuple METHODS, their ladders, and a user's own file."""
+"""What a user names, found in one place: methods by name, label, name(knob=value) or file, problems by name or file."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
+import itertools
+import pickle
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from harness.answers import told
+from harness.knobs import parse, turned
+from harness.nearest import unknown
+from harness.userfiles import NamingError, Place, absolute, held, is_source, place, written
 from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
 from methods.unrolled import Unrolled
+from problems import PROBLEMS, Ensemble, Problem
 
 # Checked beside METHODS and never measured: a second penalty of ADMM, for the answers differ where no gradient exists.
 CHECKED: tuple[GradientMethod, ...] = (Unrolled("admm-stiff"),)
+OURS: tuple[GradientMethod, ...] = METHODS + SETTINGS + YARDSTICKS
 TEXTS = ("name", "family", "knob", "batching", "biased", "citation", "formula")
+ALL = "dargmin list shows all"
 
 
-class MethodError(ValueError):
-    """A method that cannot be found or loaded; the message is one line with the remedy."""
-
-
-def entries(sources: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
-    """The methods of the suite, further settings and yardsticks, then the methods of the users' files."""
-    ours = METHODS + SETTINGS + YARDSTICKS
-    return _distinct(ours + tuple(method for source in dict.fromkeys(sources) for method in load(source)))
+def sources(methods: Iterable[str] = (), problems: Iterable[str] = ()) -> tuple[str, ...]:
+    """Of the names that a user gave those that are not ours alone: what another process needs to find the same things."""
+    known = with_ladders(OURS)
+    beyond = [name for name in methods if name not in known and (is_source(name) or "(" in name)]
+    return tuple(dict.fromkeys(absolute(name) for name in (*beyond, *filter(is_source, problems))))
 
 
 def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]:
@@ -37,74 +41,83 @@ def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]
     return found
 
 
-def is_source(name: str) -> bool:
-    """Whether a --method argument names a file rather than a method of the suite."""
-    return ".py" in name
+# Methods
 
 
-def absolute(source: str) -> str:
-    """The same method whatever the folder of the process."""
-    path, colon, name = source.rpartition(":")
-    return f"{Path(path).resolve()}{colon}{name}" if path else source
+def entries(named: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
+    """The methods of the suite, further settings and yardsticks, then those that the sources name."""
+    theirs = [source for source in dict.fromkeys(named) if not _holds_a_problem(source)]
+    return _distinct(OURS + tuple(method for source in theirs for method in _methods(source, "--method")))
 
 
-def select(names: Iterable[str]) -> tuple[GradientMethod, ...]:
-    """Methods by name, by label (ladder rungs too) or by path/to/file.py:Class; METHODS for "all", CORE for no name."""
+def select(names: Iterable[str], option: str = "--method") -> tuple[GradientMethod, ...]:
+    """Methods by whatever names them; METHODS for "all", CORE for no name; NamingError where one is unknown."""
     names = tuple(dict.fromkeys(names))
     if not names:
         return CORE
-    known = with_ladders(METHODS + SETTINGS + YARDSTICKS)
+    known = with_ladders(OURS)
     chosen: list[GradientMethod] = []
     for name in names:
         if name == "all":
             chosen += METHODS
-        elif is_source(name):
-            chosen += load(name)
         elif name in known:
             chosen.append(known[name])
-        elif matches := [method for method in METHODS if method.name == name]:
-            chosen += matches
         else:
-            raise MethodError(_unknown(name))
+            chosen += _methods(name, option)
     return _distinct((*METHODS, *dict.fromkeys(chosen)))[len(METHODS) :]
 
 
-def _unknown(name: str) -> str:
-    names = ", ".join(dict.fromkeys(method.name for method in METHODS))
-    return f"--method must be all, one of {names}, or path/to/file.py:Class, got {name!r}"
+def _methods(text: str, option: str) -> tuple[GradientMethod, ...]:
+    """Those of a file, or one of ours with other knobs."""
+    if is_source(text):
+        return _loaded(place(text, option), option)
+    ours = {method.name: method for method in OURS}
+    name = text.partition("(")[0]
+    if "(" in text and name in ours:
+        return (turned(ours[name], parse(text, option)[1], option),)
+    raise NamingError(unknown(option, name, ("all", *ours), "a method", ALL))
 
 
-def load(source: str) -> tuple[GradientMethod, ...]:
-    """The method that `path/to/file.py:Name` names: a class with defaults for all fields, an instance, or a tuple of them."""
-    path, _, name = source.rpartition(":")
-    if not path or not name.isidentifier():
-        raise MethodError(f"--method must look like path/to/file.py:MyMethod, got {source!r}")
-    found = getattr(_module(Path(path)), name, None)
-    if found is None:
-        raise MethodError(f"{path} has no {name!r}; give the name of a GradientMethod in that file")
+def _loaded(where: Place, option: str) -> tuple[GradientMethod, ...]:
+    """What a file names: a class with defaults for all fields, an instance, or a tuple of them; with the knobs behind it."""
+    found = held(where, option)
     items = found if isinstance(found, tuple) else (found,)
-    methods = tuple(_instance(item, source) for item in items)
-    _check(methods, source)
+    methods = tuple(_instance(item, where.bare) for item in items)
+    if where.knobs:
+        knobs = parse(f"{where.name}{where.knobs}", option)[1]
+        methods = tuple(dict.fromkeys(turned(method, knobs, option) for method in methods))
+    _check(methods, where.bare)
     return methods
 
 
+def _instance(item: object, source: str) -> GradientMethod:
+    if isinstance(item, type) and issubclass(item, GradientMethod):
+        if missing := sorted(item.__abstractmethods__):
+            raise NamingError(f"{source} lacks {', '.join(missing)}; a GradientMethod must define them")
+        try:
+            inspect.signature(item).bind()
+        except TypeError as error:
+            raise NamingError(f"{source} cannot be made without arguments: {error}; give every field a default") from None
+        item = item()
+    if not isinstance(item, GradientMethod):
+        raise NamingError(f"{source} must be a GradientMethod, got {_kind(item)}; derive from dargmin.GradientMethod")
+    return item
+
+
 def _check(methods: tuple[GradientMethod, ...], source: str) -> None:
-    """MethodError where a method cannot say what it is."""
+    """NamingError where a method cannot say what it is."""
     try:
         variants = with_ladders(methods).values()
-        odd = [name for variant in variants for name in TEXTS if not _written(getattr(variant, name))]
+        odd = [name for variant in variants for name in TEXTS if not written(getattr(variant, name))]
         strays = [variant.knob for variant in variants if variant.knob and variant.knob not in variant.knobs]
     except Exception as error:
-        raise MethodError(f"{source} cannot be described: {told(error)}; mend its name, fields or ladder") from error
+        raise NamingError(f"{source} cannot be described: {told(error)}; mend its name, fields or ladder") from error
     if odd:
-        raise MethodError(f"{source}: {odd[0]} must be a str of valid text; mend it")
-    for method in methods:
-        if not _takes(method.promise, 2):
-            raise MethodError(
-                f"{source}: promise must take (problem, reference), which is problem.reference(); add the argument"
-            )
+        raise NamingError(f"{source}: {odd[0]} must be a str of valid text; mend it")
+    if not all(_takes(method.promise, 2) for method in methods):
+        raise NamingError(f"{source}: promise must take (problem, reference), which is problem.reference(); add the argument")
     if strays:
-        raise MethodError(f"{source}: knob must be the name of a field, got {strays[0]!r}")
+        raise NamingError(f"{source}: knob must be the name of a field, got {strays[0]!r}")
 
 
 def _takes(function: Callable[..., object], count: int) -> bool:
@@ -116,48 +129,94 @@ def _takes(function: Callable[..., object], count: int) -> bool:
     return True
 
 
-def _written(text: object) -> bool:
-    """Whether it can be written to a file as it is."""
-    return isinstance(text, str) and text == text.encode(errors="replace").decode()
-
-
 def _distinct(methods: tuple[GradientMethod, ...]) -> tuple[GradientMethod, ...]:
-    """The methods; MethodError where two share a label: rows are told apart by it, and one would be measured as the other."""
+    """The methods; NamingError where two share a label: rows are told apart by it, and one would be measured as the other."""
     known: dict[str, GradientMethod] = {}
     for method in methods:
         for label, variant in with_ladders((method,)).items():
             if known.setdefault(label, variant) != variant:
-                raise MethodError(f"two methods have the name {label!r}; give yours a name that no other method has")
+                raise NamingError(f"two methods have the name {label!r}; give yours a name that no other method has")
     return methods
 
 
-def _module(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise MethodError(f"--method names the file {path}, which does not exist")
-    if (folder := str(path.resolve().parent)) not in sys.path:
-        sys.path.append(folder)  # for what the file imports from beside it; ours and what is installed go first
-    name = f"_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
+# Problems
+
+
+def ensemble(text: str, option: str = "--problem") -> Ensemble:
+    """The problem of that name, or the one that path/to/file.py:NAME holds."""
+    if is_source(text):
+        return _ensemble(place(text, option), option)
+    ours = {one.name: one for one in PROBLEMS}
+    if text not in ours:
+        raise NamingError(unknown(option, text, ours, "a problem", ALL))
+    return ours[text]
+
+
+def ensembles(named: Iterable[str], option: str = "--problem") -> dict[str, Ensemble]:
+    """The problems by name; NamingError where two share one: rows are told apart by it."""
+    found: dict[str, Ensemble] = {}
+    ours = {one.name: one for one in PROBLEMS}
+    for text in dict.fromkeys(named):
+        one = ensemble(text, option)
+        if (ours | found).get(one.name, one) != one:
+            raise NamingError(f"two problems have the name {one.name!r}; give yours a name that no other problem has")
+        found[one.name] = one
+    return found
+
+
+def problem_named(name: str, named: Iterable[str] = ()) -> Ensemble:
+    """The problem that a cell names: one of the sources, or ours."""
+    theirs = ensembles(filter(_holds_a_problem, named))
+    return theirs[name] if name in theirs else ensemble(name)
+
+
+def drawn(of: Ensemble, *axes: Any) -> Problem:
+    """An instance of n, seed, theta, ...; what the code of a user raises or returns instead is one line."""
+    if of in PROBLEMS:
+        return of.instance(*axes)
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise MethodError(f"{path} cannot be imported: {told(error)}; mend the file") from error
-    return module
+        found = of.instance(*axes)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:
+        raise NamingError(f"{of.name} cannot be drawn: {told(error)}; mend its draw") from error
+    if not isinstance(found, Problem):
+        raise NamingError(f"draw of {of.name} must return a Problem, got {_kind(found)}; derive from problems.Problem")
+    theta = getattr(found, "theta", None)
+    if not (isinstance(theta, np.ndarray) and theta.dtype == np.float64):
+        got = f"{getattr(theta, 'dtype', '')} {_kind(theta)}".strip()
+        raise NamingError(f"theta of {of.name} must be a float64 array, got {got}; mend its draw")
+    try:
+        pickle.dumps(found)
+    except Exception as error:
+        raise NamingError(
+            f"{of.name} cannot be sent to a worker: {told(error)}; define its parts outside of functions"
+        ) from error
+    return found
 
 
-def _instance(item: object, source: str) -> GradientMethod:
-    if isinstance(item, type) and issubclass(item, GradientMethod):
-        if missing := sorted(item.__abstractmethods__):
-            raise MethodError(f"{source} lacks {', '.join(missing)}; a GradientMethod must define them")
-        try:
-            inspect.signature(item).bind()
-        except TypeError as error:
-            raise MethodError(f"{source} cannot be made without arguments: {error}; give every field a default") from None
-        item = item()
-    if not isinstance(item, GradientMethod):
-        got = f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__
-        raise MethodError(f"{source} must be a GradientMethod, got {got}; derive from dargmin.GradientMethod")
-    return item
+def small_instance(of: Ensemble, theta: str) -> Problem:
+    """The one at which every method answers soon."""
+    return drawn(of, of.n if of.fixed_n else of.small, 1, theta)
+
+
+def _holds_a_problem(source: str) -> bool:
+    return is_source(source) and isinstance(held(place(source, "--problem"), "--problem"), Ensemble)
+
+
+def _ensemble(where: Place, option: str) -> Ensemble:
+    found = held(where, option)
+    if where.knobs:
+        raise NamingError(f"{option} takes no knobs, got {where}; leave {where.knobs} out")
+    if not isinstance(found, Ensemble):
+        raise NamingError(f"{where} must be an Ensemble, got {_kind(found)}; make one with problems.Ensemble")
+    axes = found.thetas, found.operators, found.signals
+    if not (all(isinstance(axis, tuple) for axis in axes) and all(map(written, itertools.chain((found.name,), *axes)))):
+        raise NamingError(f"{where}: name must be a str, thetas, operators and signals tuples of str of valid text; mend them")
+    if not found.thetas:
+        raise NamingError(f"{where}: thetas must name one kind of theta at least, got none")
+    return found
+
+
+def _kind(item: object) -> str:
+    return f"the class {item.__name__}" if isinstance(item, type) else type(item).__name__

@@ -8,10 +8,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness import environment
-from harness.catalogue import CHECKED, MethodError, absolute, is_source, select
-from harness.conformance import CHECKS, trap_named
+from harness.catalogue import CHECKED, ensembles, select, small_instance, sources
+from harness.conformance import CHECKS, GENERAL, trap_named
 from harness.known_faults import KNOWN_FAULTS, KnownFault, known
 from harness.processes import Handle, Limits, Lost, context
+from harness.userfiles import absolute
 from harness.verdicts import Verdict
 from harness.worker import Refused, Settings, Worker
 from methods import METHODS, GradientMethod
@@ -20,6 +21,7 @@ from problems import AnalysisL1
 MARKS = {"silent": "silent", "biased": "biased"}  # of what passed and is no "ok": wrong, without a promise broken
 TITLE = "What each method returns where it is hard"
 MEMORY = 8 << 30
+DIFFERENCES = "fd-entrywise"  # the method that checks a problem where none is named
 
 # Every method that takes analysis l1, once for both frameworks.
 _ALIKE = ("jaxopt-box-osqp", "jaxopt-box-osqp-primal", "qpax-primal")  # left out: JAX compiles anew for every trap
@@ -37,11 +39,7 @@ EVERY = tuple((check, instance) for check, (_, instances) in CHECKS.items() for 
 
 def chosen(name: str) -> tuple[GradientMethod, ...]:
     """A method by name, label or path/to/file.py:Class, the columns of the table included."""
-    named = tuple(method for method in COLUMNS if method.label == name)
-    try:
-        return named or select([name])
-    except MethodError as error:
-        raise MethodError(str(error).replace("--method", "METHOD")) from None
+    return tuple(method for method in COLUMNS if method.label == name) or select([name], "METHOD")
 
 
 class Checker:
@@ -89,22 +87,33 @@ def settled(label: str, verdict: Verdict, faults: tuple[KnownFault, ...] = KNOWN
     return replace(verdict, passed=False, fault=fault.reference, message=gone)
 
 
-def run(name: str, show: Callable[[str], None], timeout_s: float, preparation_s: float) -> bool:
-    """Every check of one method (or of all that the name stands for); whether all passed."""
-    methods = chosen(name)
+def run(name: str, show: Callable[[str], None], timeout_s: float, preparation_s: float, problem: str = "") -> bool:
+    """Every check of one method (or of all that the name stands for), or those that a problem allows; whether all passed."""
+    methods = chosen(name or DIFFERENCES)
+    asked = _on(problem) if problem else {pair: pair[1] for pair in EVERY}
     failed = silent = 0
-    with Checker(methods, (absolute(name),) if is_source(name) else (), timeout_s, preparation_s) as checker:
+    with Checker(methods, sources((name,), (problem,)), timeout_s, preparation_s) as checker:
         for method in methods:
             show(method.label)
-            for check, instance in EVERY:
-                verdict = checker.verdict(method, check, instance)
+            for (check, instance), shown in asked.items():
+                verdict = replace(checker.verdict(method, check, instance), instance=shown)
+                if not name and verdict.outcome == "silent":  # what differs from differences is the problem's fault
+                    verdict = replace(verdict, passed=False)
                 failed += not verdict.passed
                 silent += verdict.passed and not verdict.fault and verdict.outcome == "silent"
                 show(line(verdict))
-    count = len(methods) * len(EVERY)
+    count = len(methods) * len(asked)
     said = f"{failed} of {count} checks failed" if failed else f"all {count} checks passed"
     show(f"{said}; {silent} of the answers are wrong, and nothing promised or said otherwise" if silent else said)
     return not failed
+
+
+def _on(problem: str) -> dict[tuple[str, str], str]:
+    """(check, instance) of the small instances of a problem, and how the instance is shown."""
+    (of,) = ensembles((problem,)).values()
+    for theta in of.thetas:
+        small_instance(of, theta)  # one that cannot be drawn is refused before the work
+    return {(check, f"{absolute(problem)}|{theta}"): f"{of.name}, {theta}" for check in GENERAL for theta in of.thetas}
 
 
 def line(verdict: Verdict) -> str:

@@ -22,6 +22,18 @@ app = typer.Typer(
 RUNS = Path(__file__).parent.parent / "results" / "runs"
 
 Names = list[str] | None
+_METHOD = "name, name(knob=value), path/to/file.py:Class or all; repeat for several"
+_PROBLEM = "name or path/to/file.py:ENSEMBLE; repeat for several"
+_EXPERIMENT = (
+    "all, or blorc-table4, bregman, identification, inexact-ift, memory, rates-convex, rates-strongly-convex, lp-tuning, "
+    "robustness, smoothing-bias or training-epoch"
+)
+_ON = "the checks are made on it; without METHOD by finite differences"
+_THETA = (
+    "what is differentiated, of analysis-l1 dense, row-weights, weight, sparse, sparse-row-weights, sparse-weight or taps; of "
+    "others weight, row-weights, dense, weights, bound-and-data, steps, weights-and-filters, data, matrix, weight-and-kernel, "
+    "payoffs, shift, logs, class-weights or weight-and-data; dargmin list says which"
+)
 _PREPARATION = "seconds that set-up with the first call, which may compile, may take; never less than a call"
 
 
@@ -57,16 +69,35 @@ def answer() -> int:
         return FAULT
 
 
+def _version(asked: bool) -> None:
+    """dargmin X.Y (commit), whether or not it lies in a checkout."""
+    if asked:
+        from harness.environment import commit, release
+
+        made_of = commit()
+        print(f"dargmin {release()}" + (f" ({made_of})" if made_of else ""))
+        raise typer.Exit
+
+
+@app.callback()
+def dargmin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and stop")
+    ] = False,
+) -> None:
+    """Error, time and memory of every way to differentiate through an optimisation problem."""
+
+
 @app.command()
 def run(
     preset: Annotated[
         str | None, typer.Option(help="smoke, default, paper, families, full, speed, scaling, device, peers, problems")
     ] = None,
-    problem: Annotated[Names, typer.Option(help="problem; repeat for several; analysis-l1 by default")] = None,
+    problem: Annotated[Names, typer.Option(help=f"{_PROBLEM}; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
-    theta: Annotated[str | None, typer.Option(help="dense, row-weights, weight; sparse, sparse-row-weights, ...; taps")] = None,
-    method: Annotated[Names, typer.Option(help="name, label, path/to/file.py:Class or all; repeat for several")] = None,
+    theta: Annotated[str | None, typer.Option(help=_THETA)] = None,
+    method: Annotated[Names, typer.Option(help=_METHOD)] = None,
     n: Annotated[str | None, typer.Option(help="signal lengths, such as 16,36,64")] = None,
     sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,
     seeds: Annotated[str | None, typer.Option(help="seeds, such as 0:5 or 1,3")] = None,
@@ -156,46 +187,50 @@ def compare(
 
 @app.command("list")
 def list_(
-    method: Annotated[Names, typer.Option(help="a user's path/to/file.py:Class, listed beside the others")] = None,
+    problem: Annotated[Names, typer.Option(help=f"{_PROBLEM}: what it is, and which methods differentiate it")] = None,
+    method: Annotated[Names, typer.Option(help=f"{_METHOD}: its knobs, and which problems it differentiates")] = None,
+    why: Annotated[bool, typer.Option("--why", help="why a pair of them is not supported")] = False,
 ) -> None:
-    """List methods, problems and knobs, and why a pair is unsupported.
+    """List methods, problems, operators and signals; of those named which go together.
 
-    Example: dargmin list
+    Example: dargmin list --problem lasso --method blorc --why
     """
     with _one_line():
         from harness.listing import show
 
-        show(tuple(method or ()))
+        show(tuple(method or ()), tuple(problem or ()), why)
 
 
 @app.command()
 def check(
-    method: Annotated[str | None, typer.Argument(help="name, label or path/to/file.py:Class")] = None,
+    method: Annotated[str | None, typer.Argument(help="name, name(knob=value) or path/to/file.py:Class")] = None,
+    problem: Annotated[str | None, typer.Option(help=f"name or path/to/file.py:ENSEMBLE: {_ON}")] = None,
     all_: Annotated[bool, typer.Option("--all", help="the table of what each method returns on each trap")] = False,
     into: Annotated[Path | None, typer.Option(help="with --all: run folder whose report is to show the table")] = None,
     timeout: Annotated[float, typer.Option(help="seconds a call may take")] = 60.0,
     preparation_timeout: Annotated[float, typer.Option(help=_PREPARATION)] = 300.0,
 ) -> None:
-    """Conformance and trap instances for one method, or the table for all; exit code 1 when a check fails.
+    """Conformance and trap instances for one method, a problem, or the table for all; exit code 1 when a check fails.
 
     Example: dargmin check blorc
     """
     with _one_line():
-        if (method is None) != all_:
-            raise ValueError("give either a METHOD or --all")
+        if bool(method or problem) == all_:
+            raise ValueError("give a METHOD, a --problem or both, or --all alone")
         if into is not None and not all_:
             raise ValueError("--into goes with --all; the checks of one method are printed")
         limits = timeout, preparation_timeout
-        passed = _check_all(into, limits) if method is None else _check_one(method, limits)
+        passed = _check_all(into, limits) if all_ else _check_one(method or "", limits, problem or "")
     raise typer.Exit(0 if passed else 1)
 
 
 @app.command()
 def prove(
+    problem: Annotated[Names, typer.Option(help=f"{_PROBLEM}; analysis-l1 by default")] = None,
     operator: Annotated[Names, typer.Option(help="analysis operator; repeat for several; all by default")] = None,
     signal: Annotated[Names, typer.Option(help="clean signal; repeat for several")] = None,
-    theta: Annotated[str | None, typer.Option(help="dense, row-weights or weight")] = None,
-    n: Annotated[str | None, typer.Option(help="signal lengths; 8,16,64,144,256 by default")] = None,
+    theta: Annotated[str | None, typer.Option(help=_THETA)] = None,
+    n: Annotated[str | None, typer.Option(help="sizes; 8,16,64,144,256 by default, of other problems a small one")] = None,
     sigma: Annotated[str | None, typer.Option(help="noise levels, such as 0.02,0.1")] = None,
     seeds: Annotated[str | None, typer.Option(help="seeds; 0:5 by default")] = None,
 ) -> None:
@@ -203,7 +238,9 @@ def prove(
 
     Example: dargmin prove --operator tv --operator filters --n 64,256 --seeds 0:5
     """
-    axes = {"operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma, "seeds": seeds}
+    axes = {
+        "problems": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma, "seeds": seeds,
+    }  # fmt: skip
     with _one_line():
         from harness import proving
 
@@ -213,7 +250,7 @@ def prove(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="blorc-table4, robustness, smoothing-bias, ..., or all")],
+    name: Annotated[str, typer.Argument(help=_EXPERIMENT)],
     quick: Annotated[bool, typer.Option(help="a tenth of the work")] = False,
     out: Annotated[Path | None, typer.Option(help="folder for the page and the table")] = None,
 ) -> None:
@@ -223,10 +260,10 @@ def reproduce(
     """
     with _one_line():
         from harness.experiments import EXPERIMENTS
+        from harness.nearest import require
         from results import require_place
 
-        if name != "all" and name not in EXPERIMENTS:
-            raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got {name!r}")
+        require("NAME", name, ("all", *EXPERIMENTS), "an experiment", "dargmin reproduce --help shows all")
         for chosen in EXPERIMENTS if name == "all" else (name,):
             folder = out or RUNS / f"{chosen}-{datetime.now():%Y%m%d-%H%M%S}"
             if out and name == "all":
@@ -271,10 +308,10 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _check_one(method: str, limits: tuple[float, float]) -> bool:
+def _check_one(method: str, limits: tuple[float, float], problem: str) -> bool:
     from harness import check as checks
 
-    return checks.run(method, lambda line: print(line, flush=True), *limits)
+    return checks.run(method, lambda line: print(line, flush=True), *limits, problem)
 
 
 def _check_all(into: Path | None, limits: tuple[float, float]) -> bool:

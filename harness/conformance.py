@@ -9,7 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from harness.answers import promised, received, sentence
+from harness.answers import judged, promised, received, sentence
+from harness.catalogue import ensemble, small_instance
 from harness.errors import relative, relative_or_absolute
 from harness.judge import reference_error
 from harness.verdicts import EXACT, Answer, Begin, Verdict, ask, by_design, error, graded
@@ -40,17 +41,27 @@ def regular(name: str, batch: int | None = None) -> AnalysisL1:
     return AnalysisL1.draw(n=16, batch=batch, **REGULAR[name])  # type: ignore[arg-type]
 
 
+@cache
+def small(name: str) -> Problem:
+    """The instance "problem|theta", the problem by its name or as path/to/file.py:NAME."""
+    problem, _, theta = name.rpartition("|")
+    return small_instance(ensemble(problem), theta)
+
+
+def on(instance: str) -> Problem:
+    """What a check that any problem can undergo is made on."""
+    return regular(instance) if instance in REGULAR else small(instance)
+
+
 def check_gradient(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The error against the reference within the method's own promise."""
-    problem = regular(instance)
-    truth = problem.reference().grad
-    assert truth is not None
+    problem, truth = on(instance), _truth(instance)
     return graded(ask(method, problem, begin), truth, _promise(method, problem), flags_pass=False)
 
 
 def check_float64(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """A float64 gradient of the shape of theta (a slope along a direction: a scalar)."""
-    problem = regular(instance)
+    problem = on(instance)
     answer = ask(method, problem, begin)
     if answer.gradient is None:
         return _law(answer, math.nan)
@@ -62,7 +73,7 @@ def check_float64(method: GradientMethod, instance: str, begin: Begin) -> Verdic
 
 def check_purity(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """theta, another, the same again: identical bits."""
-    problem = regular(instance)
+    problem = on(instance)
     if reason := sentence("unsupported", method.unsupported(problem)):
         return _law(Answer(refused=reason), math.nan)
     begin("preparation")
@@ -80,7 +91,7 @@ def check_purity(method: GradientMethod, instance: str, begin: Begin) -> Verdict
 
 def check_inputs(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The caller's theta is not written to, nor is it the gradient's memory."""
-    problem = regular(instance)
+    problem = on(instance)
     if reason := sentence("unsupported", method.unsupported(problem)):
         return _law(Answer(refused=reason), math.nan)
     theta = np.array(problem.theta)
@@ -133,9 +144,9 @@ def check_shapes(method: GradientMethod, instance: str, begin: Begin) -> Verdict
 
 def check_finite(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """A theta with a NaN is refused, or the answer shows it."""
-    theta = np.array(regular(instance).theta)
+    theta = np.array(on(instance).theta)
     theta.flat[0] = np.nan
-    answer = ask(method, regular(instance), begin, theta)
+    answer = ask(method, on(instance), begin, theta)
     return Verdict(
         "", "", bool(answer.flag), "right" if answer.flag else "silent", math.nan, answer.flag or "a NaN in theta vanished"
     )
@@ -143,9 +154,7 @@ def check_finite(method: GradientMethod, instance: str, begin: Begin) -> Verdict
 
 def check_loose(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """The loosest rungs of the ladder (defaults may stand before them) are right to WRONG, or flagged; the worst counts."""
-    problem = regular(instance)
-    truth = problem.reference().grad
-    assert truth is not None
+    problem, truth = on(instance), _truth(instance)
     rungs = method.ladder()[:2] if method.knob else (method,)
     verdicts = []
     for rung in rungs:
@@ -159,7 +168,7 @@ def check_loose(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
 
 def check_value(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """L(x*) within the promise."""
-    answer, problem = _answer(method, instance, begin), regular(instance)
+    answer, problem = _answer(method, instance, begin), on(instance)
     truth = problem.reference().value
     return _claim(
         answer, lambda found: abs(float(found.value) - truth) / (abs(truth) or 1.0), _promise(method, problem), "value"
@@ -168,7 +177,7 @@ def check_value(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
 
 def check_solution(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """x* within the promise."""
-    answer, problem = _answer(method, instance, begin), regular(instance)
+    answer, problem = _answer(method, instance, begin), on(instance)
     truth = problem.reference().solution
 
     def figure(found: Gradient) -> float:
@@ -184,7 +193,7 @@ def check_converged(method: GradientMethod, instance: str, begin: Begin) -> Verd
     answer = _answer(method, instance, begin)
     if answer.gradient is None or not answer.gradient.converged:
         return _law(answer, 0.0)
-    promise = _promise(method, regular(instance))
+    promise = _promise(method, on(instance))
     return _claim(answer, lambda found: error(answer, _truth(instance)), promise, "error of what is claimed to have converged")
 
 
@@ -194,13 +203,13 @@ def check_bound(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     if answer.gradient is None or answer.gradient.bound is None:
         return _law(answer, 0.0)
     bound, found = answer.gradient.bound, error(answer, _truth(instance))
-    above = max(found - bound - reference_error(regular(instance).reference().radius), 0.0)
+    above = max(found - bound - reference_error(on(instance).reference().radius), 0.0)
     return _law(answer, above, f"error {found:.1e}: the method's own bound {bound:.1e} is violated")
 
 
 def check_pattern(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """Who promises a gradient has the signs right that it took for granted; the figure counts the wrong ones."""
-    answer, problem = _answer(method, instance, begin), regular(instance)
+    answer, problem = _answer(method, instance, begin), on(instance)
     truth = problem.reference().pattern
     if answer.gradient is None or answer.gradient.pattern is None or truth is None:
         return _law(answer, 0.0)
@@ -212,7 +221,7 @@ def check_pattern(method: GradientMethod, instance: str, begin: Begin) -> Verdic
 
 def check_note(method: GradientMethod, instance: str, begin: Begin) -> Verdict:
     """Who promises an exact gradient raises no doubt where it exists."""
-    answer, promise = _answer(method, instance, begin), _promise(method, regular(instance))
+    answer, promise = _answer(method, instance, begin), _promise(method, on(instance))
     if answer.gradient is None or not answer.gradient.note or promise is None or promise > EXACT:
         return _law(answer, 0.0)
     return _law(answer, math.inf, f"a doubt where there is none: {answer.gradient.note}")
@@ -261,14 +270,15 @@ _last: list[tuple[GradientMethod, str, Answer]] = []
 def _answer(method: GradientMethod, instance: str, begin: Begin) -> Answer:
     """The answer on a regular instance, asked for once for all that it claims."""
     if not (_last and _last[0][0] is method and _last[0][1] == instance):
-        _last[:] = [(method, instance, ask(method, regular(instance), begin))]
+        _last[:] = [(method, instance, ask(method, on(instance), begin))]
     return _last[0][2]
 
 
 def _truth(instance: str) -> Array:
-    truth = regular(instance).reference().grad
-    assert truth is not None
-    return truth
+    found = judged(on(instance))
+    if found.grad is None:
+        raise ValueError(f"the reference has no gradient here: {found.status}: {found.reason}")
+    return found.grad
 
 
 def _promise(method: GradientMethod, problem: Problem) -> float | None:
@@ -315,6 +325,11 @@ CHECKS: dict[str, tuple[Callable[[GradientMethod, str, Begin], Verdict], tuple[s
     "loose": (check_loose, ("tv",)),
     "trap": (check_trap, tuple(trap.name for trap in TRAPS)),
 }
+
+GENERAL = (
+    *("gradient", "value", "solution", "converged", "bound", "pattern", "note"),
+    *("float64", "purity", "inputs", "finite", "loose"),
+)  # which can be made on any problem
 
 
 def verdict(method: GradientMethod, check: str, instance: str, begin: Begin) -> Verdict:

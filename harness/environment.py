@@ -29,6 +29,14 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in DISTRIBUTIONS}
 
 
+def release() -> str:
+    """Our own version; "unknown" where the package is not installed."""
+    try:
+        return importlib.metadata.version("dargmin")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def commit() -> str:
     """The commit of the checkout, with "+" where tracked files differ from it; empty outside a checkout."""
     root = Path(__file__).parent

@@ -160,9 +160,9 @@ PEERS = (
 
 # Every method on every other problem, each kind of theta, at a size at which all methods answer soon.
 PROBLEM_SWEEPS = tuple(
-    Sweep(problem=drawn.name, theta=theta, n=(drawn.n if drawn.fixed_n else drawn.small,))
+    Sweep(problem=drawn, theta=theta, n=(drawn.n if drawn.fixed_n else drawn.small,))
     for drawn in PROBLEMS
-    if drawn.name != Sweep.problem
+    if drawn != Sweep.problem
     for theta in drawn.thetas
 )
 

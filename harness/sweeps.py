@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
+from harness.catalogue import drawn, problem_named
 from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
 from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned
@@ -35,7 +36,7 @@ class Sweep:
     An axis that is left empty has the problem's default; one that the problem lacks is not multiplied.
     """
 
-    problem: str = "analysis-l1"
+    problem: Ensemble = PROBLEMS[0]
     operators: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     theta: str = ""
@@ -71,15 +72,15 @@ class Sweep:
 
     def points(self) -> list[Point]:
         """Every instance."""
-        drawn = ensemble(self.problem)
+        of = self.problem
         axes = itertools.product(
-            (self.theta or drawn.thetas[0],),
-            self.n or (drawn.n,),
-            self.operators or drawn.operators[:1] or ("",),
-            self.signals or drawn.signals[:1] or ("",),
-            self.sigma if drawn.noise else (math.nan,),
+            (self.theta or of.thetas[0],),
+            self.n or (of.n,),
+            self.operators or of.operators[:1] or ("",),
+            self.signals or of.signals[:1] or ("",),
+            self.sigma if of.noise else (math.nan,),
             self.seeds,
-            self.batch if drawn.batches else (0,),
+            self.batch if of.batches else (0,),
         )
         return [Point(*values) for values in axes]
 
@@ -108,25 +109,17 @@ def plan(
     return tuple(sorted(named, key=lambda cell: (cell.measure != "time", max(cell.n, 1) * max(cell.batch, 1), cell.block())))
 
 
-def ensemble(name: str) -> Ensemble:
-    """The ensemble of that name; ValueError naming all."""
-    found = next((one for one in PROBLEMS if one.name == name), None)
-    if found is None:
-        raise ValueError(f"--problem must be one of {', '.join(one.name for one in PROBLEMS)}, got {name!r}")
-    return found
-
-
-def instance(cell: Planned) -> Problem:
-    """The problem a cell is measured on."""
-    drawn = ensemble(cell.problem)
-    return drawn.instance(cell.n, cell.seed, cell.theta, cell.operator, cell.signal, cell.sigma, cell.batch)
+def instance(cell: Planned, sources: Iterable[str] = ()) -> Problem:
+    """The problem a cell is measured on; `sources` name the problems that are not ours."""
+    of = problem_named(cell.problem, sources)
+    return drawn(of, cell.n, cell.seed, cell.theta, cell.operator, cell.signal, cell.sigma, cell.batch)
 
 
 @cache
-def _rows_and_beta(problem: str, theta: str, n: int, operator: str, signal: str, sigma: float) -> tuple[int, float]:
+def _rows_and_beta(problem: Ensemble, theta: str, n: int, operator: str, signal: str, sigma: float) -> tuple[int, float]:
     """(k, beta), from an instance that is drawn once, so that a plan no instance can be drawn for is refused."""
-    drawn = ensemble(problem).instance(n, 0, theta, operator, signal, sigma)
-    return (drawn.parametrisation.rows_of(drawn.theta), drawn.beta) if isinstance(drawn, BoxDual) else (0, math.nan)
+    found = drawn(problem, n, 0, theta, operator, signal, sigma)
+    return (found.parametrisation.rows_of(found.theta), found.beta) if isinstance(found, BoxDual) else (0, math.nan)
 
 
 def _planned(method: GradientMethod, sweep: Sweep, point: Point, device: str, threads: int) -> Planned:
@@ -141,7 +134,7 @@ def _planned(method: GradientMethod, sweep: Sweep, point: Point, device: str, th
         knob=method.knob,
         knob_value=_number(method.knobs.get(method.knob)),
         batching=method.batching,
-        problem=sweep.problem,
+        problem=sweep.problem.name,
         k=k,
         beta=beta,
         device=device,

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness import memory, timing
-from harness.answers import promised, sentence, told
+from harness.answers import judged, promised, sentence, told
 from harness.catalogue import CHECKED, entries, with_ladders
 from harness.conformance import verdict
 from harness.cores import pin
@@ -166,6 +166,7 @@ class Worker:
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         self._connection = connection
+        self._sources = settings.sources
         self._catalogue = with_ladders((*entries(settings.sources), *CHECKED))
         self._cells: dict[str, _Cell] = {}
         self.clock = Stopwatch()
@@ -178,9 +179,9 @@ class Worker:
         """The instance of the block, drawn once for all workers, and its reference; proofs may take longer than calls."""
         self._begin("preparation")
         with self.clock.timed("instances and thetas"):
-            problem = instance(planned)
+            problem = instance(planned, self._sources)
         with self.clock.timed("references"):
-            return problem, problem.reference()
+            return problem, judged(problem)
 
     def prepare(self, key: str, planned: Planned, problem: Problem, reference: Reference, differences: Array | None) -> First:
         """Set up, and judge the first answer."""

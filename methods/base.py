@@ -139,4 +139,7 @@ class GradientMethod(ABC):
 def _short(value: Any) -> str:
     if callable(value):  # its repr has an address, which differs from process to process
         return str(getattr(value, "__name__", type(value).__name__))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)  # two values never share a label

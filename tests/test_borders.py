@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from harness.answers import BadAnswer, received, told
-from harness.catalogue import MethodError, select
+from harness.catalogue import select
 from harness.check import line
 from harness.check import run as run_checks
 from harness.conformance import verdict
+from harness.userfiles import NamingError
 from harness.verdicts import Verdict
 from methods import Gradient, GradientMethod
 from results import Measured, Planned, Run
@@ -164,7 +165,7 @@ def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     file.write_text(
         f"import sys; sys.path.append({str(HERE)!r})\nfrom _borders import Ruled\nclass M(Ruled):\n    name = 'a\\ud800'\n"
     )
-    with pytest.raises(MethodError, match="name must be a str of valid text"):
+    with pytest.raises(NamingError, match="name must be a str of valid text"):
         select([f"{file}:M"])
 
 

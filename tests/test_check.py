@@ -208,10 +208,10 @@ def test_known_faults_leave_the_command_green() -> None:
 
 
 WRONG = {
-    ("nope",): "METHOD must be all, one of blorc",
+    ("nope",): "METHOD must name a method, got 'nope'",
     ("nope.py:M",): "nope.py, which does not exist",
-    (): "give either a METHOD or --all",
-    ("blorc", "--all"): "give either a METHOD or --all",
+    (): "give a METHOD, a --problem or both, or --all alone",
+    ("blorc", "--all"): "give a METHOD, a --problem or both, or --all alone",
     ("blorc", "--into", "x"): "--into goes with --all",
     ("--all", "--into", "/nonexistent"): "/nonexistent is not a run folder",
     ("blorc", "--timeout", "0"): "--timeout must be a finite number of seconds above 0",

@@ -62,6 +62,20 @@ def test_a_cluster_gives_a_row_for_every_cell_and_resumes(address: str, tmp_path
     assert set(Run.open(path).rows()) == set(Run.open(path).cells)
 
 
+def test_what_a_user_names_is_found_on_a_cluster(address: str, tmp_path: Path) -> None:
+    mine = f"{Path(__file__).with_name('_my_ridge.py')}:ENSEMBLE"
+    asked = replace(
+        request(address),
+        axes={"problems": [mine], "n": "8"},
+        methods=("linear-solve-vjp-torch(tolerance=1e-6)", "fd-directional"),
+    )
+    path = commands.run(asked, tmp_path / "run", dry_run=False)
+    assert path is not None
+    frame = Run.open(path).frame()
+    assert set(frame["label"]) == {"linear-solve-vjp-torch(tolerance=1e-06)", "fd-directional"}
+    assert set(frame["problem"]) == {"my-ridge"} and set(frame["status"]) == {"ok"}, list(frame["reason"])
+
+
 def test_a_worker_that_is_killed_costs_no_cell_and_doubles_none(local: LocalCluster, tmp_path: Path) -> None:
     asked = replace(request(local.scheduler_address), axes={"n": "9,16", "operators": ["tv"], "seeds": "0:6"})
     paths: list[Path | None] = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import _runs
@@ -41,15 +41,15 @@ WRONG = {
     "--seeds 5:2": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '5:2'",
     "--seeds 1,2:4": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '1,2:4'",
     "--seeds -1": "--seeds must be a range such as 0:5, or whole numbers such as 1,3, got '-1'",
-    "--operator nope": "--operator must be one of tv, identity",
+    "--operator nope": "--operator must name an operator of analysis-l1, got 'nope'; dargmin list shows all",
     "--signal nope": "--signal must be one of piecewise-constant",
     "--theta nope": "--theta must be one of dense",
     "--knobs nope": "--knobs must be one of default, all, got 'nope'",
     "--preset nope": "families, full, speed, scaling, device, peers, problems, got 'nope'",
-    "--problem nope": "--problem must be one of analysis-l1",
-    "--method nope": "--method must be all, one of blorc",
+    "--problem nope": "--problem must name a problem, got 'nope'; dargmin list shows all",
+    "--method nope": "--method must name a method, got 'nope'; dargmin list shows all",
     "--method nope.py:M": "names the file nope.py, which does not exist",
-    "--method nope.py": "must look like path/to/file.py:MyMethod",
+    "--method nope.py": "must look like path/to/file.py:NAME",
     "--signal image-patches --n 20": "needs a square n",
     "--n 100000": "operator 'tv' at n = 100000 is a matrix of 80 GB or more; give a smaller n, or take a sparse theta",
     "--n 1000000000000 --theta sparse": "memory does not suffice",
@@ -152,9 +152,9 @@ def test_two_user_methods_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_list_shows_what_a_broken_refusal_raised(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(_BARE.format(name="'mine'"))
-    done = within("list", "--method", f"{tmp_path / 'mine.py'}:M")
+    done = within("list", "--method", f"{tmp_path / 'mine.py'}:M", "--problem", "lasso", "--why")
     assert done.returncode == 0, done.stderr
-    assert "unsupported() raised ZeroDivisionError" in done.stdout
+    assert "no   mine\n       why: unsupported() raised ZeroDivisionError" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["report", "/nonexistent"], ["compare", "/nonexistent", "/nonexistent"]])
@@ -171,24 +171,17 @@ def test_help_and_list_load_no_framework() -> None:
         subprocess.run([sys.executable, "-c", (code + check).format(command)], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_help_is_quick() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        dargmin("--help")
-        return time.perf_counter() - start
+@pytest.mark.parametrize(("command", "seconds"), [("--help", 0.3), ("list", 1.5)])
+def test_what_only_prints_is_quick(command: str, seconds: float) -> None:
+    """CPU time, the least of three, for the machine may do other things."""
 
-    assert min(seconds() for _ in range(3)) < 1.0  # about 0.15 s; the bound only catches a framework import
+    def used() -> float:
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
+        dargmin(command)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
 
-
-def test_list_names_methods_and_reasons() -> None:
-    done = dargmin("list")
-    assert done.returncode == 0
-    assert "blorc-paper" in done.stdout
-    assert ") the printed formulas are for theta = W" in done.stdout
-    assert "row-weights" in done.stdout  # whole in a log of 80 columns
-    assert "iterations 30 to 10000; loops over a batch" in done.stdout
-    assert "fixed: gamma 0.001" in done.stdout
-    assert "runs on cuda too" in done.stdout
+    assert min(used() for _ in range(3)) <= seconds
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
@@ -271,7 +264,7 @@ def test_reproduce_writes_the_page_of_a_claim(tmp_path: Path) -> None:
     assert page == tmp_path / "claim" / "claim.md" and page.read_text().startswith("# Inexact implicit differentiation")
     wrong = within("reproduce", "nope")
     assert wrong.returncode == 2
-    assert f"NAME must be one of {', '.join(EXPERIMENTS)}, or all, got 'nope'" in wrong.stderr
+    assert wrong.stderr == "dargmin: NAME must name an experiment, got 'nope'; dargmin reproduce --help shows all\n"
 
 
 def test_reproduce_all_makes_a_folder_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import commands
-from harness.catalogue import select
+from harness.catalogue import ensemble, select
 from harness.check import Checker
 from harness.estimate import seconds
 from harness.processes import Limits
@@ -43,8 +43,8 @@ def test_a_slow_preparation_that_ends_goes_on_and_a_slow_call_does_not() -> None
 
 def test_who_meets_the_limit_of_preparation_is_not_run_again_but_on_other_problems() -> None:
     options = Options(timeout_s=1.0, preparation_s=8.0)
-    gaussian = Sweep(problem="lasso", signals=("gaussian",), n=(8, 16), seeds=(1, 2))
-    sweeps = gaussian, replace(gaussian, problem="ridge", n=(16,), seeds=(1,))
+    gaussian = Sweep(problem=ensemble("lasso"), signals=("gaussian",), n=(8, 16), seeds=(1, 2))
+    sweeps = gaussian, replace(gaussian, problem=ensemble("ridge"), n=(16,), seeds=(1,))
     found = [(planned.problem, planned.n, row.status, row.reason) for planned, row in measured("STUCK", options, *sweeps)]
     met = "preparation took longer than 8 s; raise --preparation-timeout"
     assert found == [

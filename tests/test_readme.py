@@ -98,6 +98,17 @@ def test_the_problem_of_the_readme_works_wherever_it_is_imported_first(with_ridg
         assert _with(with_ridge, sys.executable, "-c", asked).stdout == "1\n"
 
 
+def test_the_problem_of_the_readme_is_run_from_a_file_that_lies_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "my_ridge.py").write_text(_block("class Ridge"))
+    (command,) = re.findall(r"dargmin (run --problem path/to/my_ridge.py:ENSEMBLE [^#]*)", README)
+    dargmin = str(Path(sys.executable).with_name("dargmin"))
+    given = [*command.replace("path/to/", "").split(), "--budget", "0.02", "--no-report", "--out", "run"]
+    done = _with(tmp_path, [dargmin, *given])
+    assert done.returncode == 0, done.stderr
+    frame = Run.open(tmp_path / "run").frame()
+    assert list(frame["problem"]) == ["my-ridge"] * 2 and set(frame["status"]) == {"ok"}
+
+
 REFUSALS = """
 from dargmin import METHODS, PROBLEMS
 (ensemble,) = (problem for problem in PROBLEMS if problem.name == "my-ridge")
