@@ -17,7 +17,7 @@ from problems.parametrisations import Filters, Parametrisation, Sparse, Weighted
 Drawn = Callable[[int, np.random.Generator], Array]
 Signal = Callable[[Array, float, np.random.Generator], Array]
 
-SIDES = (2, 3, 4)  # n = side^2, so that each instance can be an image
+SIDES = (2, 3, 4, 5)  # n = side^2, so that each instance can be an image
 BETAS = (0.125, 0.25, 0.5, 1.0, 2.0, 8.0)  # sums of integers meet them exactly
 COPIES = 8  # of a signal in a batch, y and -y in turn, from which on W W' is used
 DIGITS = 16  # binary ones behind the point
@@ -55,6 +55,7 @@ OPERATORS: dict[str, Drawn] = {
     "[I; D]": lambda n, rng: np.concatenate([np.eye(n), tv(n, rng)]),
     "repeated rows": _repeated,
     "second differences": second_differences,
+    "fourth differences": lambda n, rng: np.diff(np.eye(n), n=min(4, n - 1), axis=0),
     "scaled rows": lambda n, rng: _rescaled(tv(n, rng), rng),
     "zero rows": lambda n, rng: _with_zeros(circular_tv(n, rng), rng),
     "integers": lambda n, rng: rng.integers(-2, 3, (int(rng.integers(1, 2 * n)), n)).astype(float),
