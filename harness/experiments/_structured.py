@@ -91,7 +91,7 @@ SIGNALS: dict[str, Signal] = {  # of (W, beta)
     "constant": lambda w, beta, rng: np.full(w.shape[1], float(rng.choice([0.1, 0.5, 1.0]))),
     "padded": lambda w, beta, rng: np.where(np.arange(w.shape[1]) < rng.integers(1, w.shape[1]), _noise(w, rng), 0.0),
     "periodic": lambda w, beta, rng: np.tile(_noise(w, rng)[: math.isqrt(w.shape[1])], math.isqrt(w.shape[1])),
-    "one-hot": lambda w, beta, rng: float(rng.integers(1, 4)) * np.eye(w.shape[1])[rng.integers(w.shape[1])],
+    "one-hot": lambda w, beta, rng: np.where(np.arange(w.shape[1]) == rng.integers(w.shape[1]), float(rng.integers(1, 4)), 0.0),
     "integer": lambda w, beta, rng: rng.integers(-3, 4, w.shape[1]).astype(float),
     "at the bound": _at_the_bound,
     NOISE: lambda w, beta, rng: _noise(w, rng),
@@ -99,7 +99,7 @@ SIGNALS: dict[str, Signal] = {  # of (W, beta)
 
 
 def _noise(w: Array, rng: np.random.Generator) -> Array:
-    return rng.standard_normal(w.shape[1])
+    return np.asarray(rng.standard_normal(w.shape[1]))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +67,7 @@ def reproduce(folder: Path, quick: bool) -> Path:
 
 
 def instances(seeds: Iterable[int]) -> list[Key]:
-    return [
-        (operator, signal, entry, seed) for entry in ENTRIES for operator in OPERATORS for signal in SIGNALS for seed in seeds
-    ]
+    return list(product(OPERATORS, SIGNALS, ENTRIES, seeds))
 
 
 def judge(key: Key) -> str:
@@ -98,11 +97,12 @@ def outcome(gradient: Gradient, reference: Reference) -> str:
 
 def rows_of(found: dict[Key, str]) -> list[Row]:
     """One for each operator, signal and entry, and last one for all."""
-    kinds = {"operator": 0, "signal": 1, "entry": 2}
-    rows = []
-    for of, place in kinds.items():
-        for name in dict.fromkeys(key[place] for key in found):
-            rows.append(_row(of, name, {key: one for key, one in found.items() if key[place] == name}))
+    rows: list[Row] = []
+    tables: dict[str, Iterable[str]] = {"operator": OPERATORS, "signal": SIGNALS, "entry": ENTRIES}
+    for place, (of, names) in enumerate(tables.items()):
+        for name in names:
+            chosen = {key: one for key, one in found.items() if key[place] == name}
+            rows += [_row(of, name, chosen)] if chosen else []
     return [*rows, _row("all", "", found)]
 
 
@@ -143,8 +143,8 @@ def verdicts(total: Row) -> list[str]:
     if failed:
         return failed
     return [
-        f"- Passed: none of {total.kinks} kinks is unnoticed and none of {total.instances} answers wrong without a note; doubted"
-        f" although proved: {total.false_doubts_generic} of {total.proved_generic} generic gradients,"
+        f"- Passed: none of {total.kinks} kinks is unnoticed and none of {total.instances} answers wrong without a note;"
+        f" doubted although proved: {total.false_doubts_generic} of {total.proved_generic} generic gradients,"
         f" {total.false_doubts_structured} of {total.proved_structured} structured ones."
     ]
 
@@ -175,8 +175,8 @@ def _page(rows: list[Row], found: dict[Key, str]) -> str:
         "# No silent kink", "", _table(rows), "", *verdicts(rows[-1]), *_named(found), "",
         f"Operators, signals and entries of harness/experiments/_structured.py, n = 4 to 25; generic: signals of {NOISE}.",
         "unnoticed: no gradient exists, and nothing is said; wrong: no note, and the error of the gradient is above"
-        f" {LARGEST_ERROR:g}, or an exception;",
-        "false doubts: a note where the gradient is proved and right, of how many; right doubts: a note, and the error is above.",
+        f" {LARGEST_ERROR:g}, or an exception; false doubts: a note where the",
+        "gradient is proved and right, of how many; right doubts: a note, and the error is above.",
         f"{facts['processor']}, commit {facts['commit'] or 'unknown'}.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
