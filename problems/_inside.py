@@ -71,5 +71,7 @@ def deepest(start: Array, directions: Array, b: Array) -> Array:
     box = np.block([[shares, level], [-shares, level]])
     bounds = [(None, None)] * count + [(0, None)]
     right = np.concatenate([-start / b, start / b])
+    if not (np.isfinite(box).all() and np.isfinite(right).all()):
+        return np.full(len(b), np.nan)
     found = linprog(np.append(np.zeros(count), 1.0), box, right, bounds=bounds)
     return start + b * (shares @ found.x[:-1]) if found.status == 0 else np.full(len(b), np.nan)

@@ -73,9 +73,8 @@ def test_the_sentences_say_failures_and_pass_only_without_any() -> None:
 
 
 def test_the_whole_on_a_few_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for table, kept in ((kinks.OPERATORS, ("I", "[I; I]")), (kinks.ENTRIES, ("single", "taps"))):
-        for name in set(table) - {*kept}:
-            monkeypatch.delitem(table, name)
+    for table, kept in (("OPERATORS", ("I", "[I; I]")), ("ENTRIES", ("single", "taps"))):
+        monkeypatch.setattr(kinks, table, {name: getattr(kinks, table)[name] for name in kept})
     page = kinks.reproduce(tmp_path / "kinks", quick=True)
     with (tmp_path / "kinks" / "kinks.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -87,7 +86,7 @@ def test_the_whole_on_a_few_instances(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("entry", ["single", "warm", "batch", "sparse", "daqp", "torch"])
 def test_a_kink_that_ill_conditioned_zero_rows_hide_is_noticed(entry: str) -> None:
     """Duals at their bound exactly, which rounding moves inside by far more than its own size."""
-    found = Counter(kinks.judge(("fourth differences", "at the bound", entry, seed)) for seed in range(20))
+    found = Counter(kinks.judge(("fourth differences", "at the bound", entry, seed)) for seed in range(30))
     assert found[NOTICED] > 5 and not found[UNNOTICED] and not found[WRONG], found
 
 
@@ -107,12 +106,12 @@ def test_an_ill_conditioned_sparse_operator_does_not_give_a_wrong_gradient_in_si
 
 @pytest.mark.parametrize("depth", [0.9, 0.99, 0.999, 0.99999])
 def test_x_is_zero_around_w_however_narrow_the_room(depth: float) -> None:
-    """[I; I] and y of largest entry 2 beta depth: the dual of least size is y / 2, inside by 1 - depth."""
-    w, y = np.concatenate([np.eye(4)] * 2), 2.0 * depth * np.array([1.0, -1.0, 0.5, 0.0])
-    problem = AnalysisL1(w, y, np.ones(4), 1.0)
+    """Rows e_1, e_2, e_1 + e_2 and y = 2 depth beta (1, 1): the deepest dual is depth (1, 1, 1); the shortest is outside."""
+    w, y = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.full(2, 2.0 * depth)
+    problem = AnalysisL1(w, y, np.ones(2), 1.0)
     assert problem.reference().status == "zero"
     assert not robustness.is_doubt(Blorc().prepare(problem)(problem.theta).note)
-    z = dual_inside(w, y, 1.0, np.concatenate([np.ones(4), np.zeros(4)]))
+    z = dual_inside(w, y, 1.0, np.array([1.0, 1.0, 0.0]))
     assert z is not None and np.abs(z).max() < 1 and np.abs(z @ w - y).max() < 1e-12
 
 
