@@ -183,7 +183,7 @@ def _polish(dual: _BoxDual, z: Array, iterations: int) -> DualSolution | None:
     if not hidden.any() or RowFactor.of(dual.w[hidden | (signs == 0)]).full_rank:
         unclear = bool(((signs != 0) & (slopes <= SLACK * length)).any())
         return replace(solution, unclear=solution.unclear or unclear)
-    return _implied(dual, z, np.where(hidden, 0.0, signs), iterations) or replace(solution, unclear=True)
+    return _implied(dual, solution.z, np.where(hidden, 0.0, signs), iterations) or replace(solution, unclear=True)
 
 
 def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSolution | None:

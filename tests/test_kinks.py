@@ -104,15 +104,21 @@ def test_an_ill_conditioned_sparse_operator_does_not_give_a_wrong_gradient_in_si
     assert wrong  # some are doubted, or the test would show nothing
 
 
+NARROW = np.array(
+    [[-2.0, -2, -1], [2, 0, 1], [-1, -1, 1], [2, -2, -2], [1, -1, 0], [-2, 2, 0]]
+)  # which clipping does not enter
+
+
 @pytest.mark.parametrize("depth", [0.9, 0.99, 0.999, 0.99999])
 def test_x_is_zero_around_w_however_narrow_the_room(depth: float) -> None:
-    """Rows e_1, e_2, e_1 + e_2 and y = 2 depth beta (1, 1): the deepest dual is depth (1, 1, 1); the shortest is outside."""
-    w, y = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.full(2, 2.0 * depth)
-    problem = AnalysisL1(w, y, np.ones(2), 1.0)
+    """y = depth W^T s with signs s, whose dual depth s is the deepest."""
+    s = np.array([1.0, 1, 1, -1, 1, -1])
+    y = depth * s @ NARROW
+    problem = AnalysisL1(NARROW, y, np.ones(3), 1.0)
     assert problem.reference().status == "zero"
     assert not robustness.is_doubt(Blorc().prepare(problem)(problem.theta).note)
-    z = dual_inside(w, y, 1.0, np.array([1.0, 1.0, 0.0]))
-    assert z is not None and np.abs(z).max() < 1 and np.abs(z @ w - y).max() < 1e-12
+    z = dual_inside(NARROW, y, 1.0, s)
+    assert z is not None and np.abs(z).max() < 1 and np.abs(z @ NARROW - y).max() < 1e-12
 
 
 def test_x_is_zero_at_a_kink_where_there_is_no_room() -> None:
