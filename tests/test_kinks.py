@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.experiments import kinks, robustness
-from harness.experiments._structured import ENTRIES, draw
+from harness.experiments._structured import ENTRIES, SIGNALS, draw
 from harness.experiments.kinks import FALSE, GOOD, NOTICED, TRUE, UNDECIDED, UNNOTICED, WRONG
 from methods import Blorc, Gradient
 from methods.blorc.solver import HANDED
@@ -90,18 +90,15 @@ def test_a_kink_that_ill_conditioned_zero_rows_hide_is_noticed(entry: str) -> No
     assert found[NOTICED] > 5 and not found[UNNOTICED] and not found[WRONG], found
 
 
-def test_an_ill_conditioned_sparse_operator_does_not_give_a_wrong_gradient_in_silence() -> None:
+def test_an_ill_conditioned_sparse_operator_gives_no_wrong_gradient_in_silence() -> None:
     from scipy.sparse import csr_array
 
-    rng, ill = np.random.default_rng(0), np.vander(np.arange(1, 26) / 8, 8, increasing=True).T
-    w, wrong = csr_array(ill), 0
-    for _ in range(20):
-        z = rng.choice([-0.5, 0.0, 0.25], len(ill))
-        problem = AnalysisL1(w.data, rng.integers(-1, 2, 25) + z @ ill, rng.standard_normal(25), 1.0, parametrisation=Sparse(w))
-        one = kinks.outcome(Blorc().prepare(problem)(problem.theta), problem.reference())
-        assert one != WRONG
-        wrong += one in (TRUE, FALSE)
-    assert wrong  # some are doubted, or the test would show nothing
+    rows = csr_array(np.vander(np.arange(1, 26) / 8, 8, increasing=True).T)
+    for seed in (6, 68, 95, 109):  # where rounding moves the adjoint by 1e-8 of it and more
+        rng = np.random.default_rng(seed)
+        y = SIGNALS["at the bound"](rows.toarray(), 8.0, rng)
+        problem = AnalysisL1(rows.data, y, rng.standard_normal(25), 8.0, parametrisation=Sparse(rows))
+        assert kinks.outcome(Blorc().prepare(problem)(problem.theta), problem.reference()) != WRONG, seed
 
 
 NARROW = np.array(

@@ -28,8 +28,7 @@ TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to ze
 ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined
 PIVOT = 1e-12  # of the factor, by share of the diagonal: below it the rows count as dependent
 SAFE = 10.0  # how many times what rounding is seen to move z and x has to stay clear of a kink
-SUSPECT = 1e3  # times rounding: by more z is not moved where the free rows are well-conditioned
-ILL = 1e-9  # by that share of |y| rounding may move z and the adjoint
+ILL = 1e-8  # by that share of beta rounding may move z, and by that of it the adjoint
 SHIFT = 1e-12  # of the diagonal of W_F W_F^T where its rows are dependent
 BOUND = 1e-14  # a dual this close to its bound has met it
 
@@ -135,7 +134,6 @@ class Rows:
         """|z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of what rounding moves."""
         scale, free = self.lengths * self.norm, self.state == 0
         of_z, of_x = self._moved_by_rounding(slopes)
-        self.ill = of_z > ILL * self.norm
         inner = (self.lengths * (self.beta * (1 - TOUCH) - np.abs(self.z)) >= SAFE * of_z) & (
             np.abs(slopes) <= ACCEPTED * scale
         )
@@ -145,13 +143,11 @@ class Rows:
         """How far |w_i| |dz_i| and |dx| go by the residual of free rows, or rounding where that is more; as in signal.c."""
         lengths = self.lengths[self.free]
         residual = np.maximum(np.abs(slopes[self.free]), ROUNDING / SAFE * lengths * self.norm)
-        of_z = of_x = 0.0
         step = slopes[self.free]
         for _ in range(2):  # the second time by about the worst of all signs
             step = self.factor.solve(np.copysign(residual, step))
-            of_z, of_x = float(np.abs(step * lengths).max(initial=0.0)), float(np.abs(step) @ residual) ** 0.5
-            if of_z <= SUSPECT * ROUNDING * self.norm:
-                break
+        of_z, of_x = float(np.abs(step * lengths).max(initial=0.0)), float(np.abs(step) @ residual) ** 0.5
+        self.ill = bool(np.abs(step).max(initial=0.0) > ILL * self.beta)
         return of_z, of_x
 
 

@@ -9,7 +9,7 @@
 
 static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
 static const double SAFE = 10.0;      /* how many times what rounding is seen to move z and x has to stay clear of a kink */
-static const double SUSPECT = 1e3;    /* times rounding: by more z is not moved where the free rows are well-conditioned */
+static const double SUSPECT = 5e2;    /* times rounding: by more z is not moved where the free rows are well-conditioned */
 static const double SHIFT = 1e-12;    /* of the diagonal where free rows are dependent */
 static const double ADVANTAGE = 0.6;  /* K_AA is factored where A has at most this share of the free rows */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
