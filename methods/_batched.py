@@ -12,7 +12,8 @@ import numpy as np
 
 from methods._bounded import Bounded, counted
 from problems import _box_dual
-from problems._box_dual import HIDDEN, TOUCH
+from problems._box_dual import HIDDEN
+from problems._inside import TOUCH
 from problems.base import Array
 
 Tensor = Any  # torch is loaded when a method is prepared
@@ -24,6 +25,9 @@ ROUNDS = 8  # of Newton steps: one or two verify most signals, and none was veri
 LENGTHS = 8  # step lengths 1, 1/2, ... tried at once
 ENTRIES = 2**28  # of the systems that are factored at a time: 2 GiB of them, and a few times that while they are made
 PIVOT = 1e-8  # least squared pivot of a factor: below it, unrefined rounding exceeds 1e-8
+ROUNDING = 2e-16  # residual of a free row, by share of |y|, that may be there unseen
+SAFE = 10.0  # how many times what a residual moves z and x has to stay clear of a kink
+ILL = 1e-9  # by that share of |y| rounding may move z and the adjoint; beyond, rows are too ill-conditioned
 DAMPING = 1e-12  # of G_FF, so that dependent rows have a step too; refining takes its bias away from a solution
 HANDED = "left open by the batched steps: the pattern is verified by a bounded active set"
 
@@ -138,15 +142,24 @@ class _Dual:
         step = faces.solve(slope)
         full = z + step
         full = full + faces.solve((y - full @ self.u) @ self.u.T)
-        done = sound & self._optimal(y, full, free)
+        done = sound & self._optimal(y, full, free, faces)
         return full if done.all() else full.where(done[:, None], self._shortened(y, z, step)), faces, done
 
-    def _optimal(self, y: Tensor, z: Tensor, free: Tensor) -> Tensor:
+    def _optimal(self, y: Tensor, z: Tensor, free: Tensor, faces: Faces) -> Tensor:
         """Whether z is the strict solution: inside its box on the free rows, where w_i x = 0, and sign(w_i x) b_i elsewhere."""
         slope, size = (y - z @ self.u) @ self.u.T, y.norm(dim=1, keepdim=True)
-        inside = (z.abs() < self.b * (1 - TOUCH)) & (slope.abs() <= HIDDEN * size)
-        outside = slope * z.sign() > HIDDEN * size
-        return inside.where(free, outside).all(1)
+        of_z, of_x = self._moved_by_rounding(slope, size, faces)
+        inside = (self.b * (1 - TOUCH) - z.abs() > SAFE * of_z) & (slope.abs() <= HIDDEN * size)
+        outside = slope * z.sign() > HIDDEN * size + SAFE * of_x
+        return (of_z <= ILL * size)[:, 0] & inside.where(free, outside).all(1)
+
+    def _moved_by_rounding(self, slope: Tensor, size: Tensor, faces: Faces) -> tuple[Tensor, Tensor]:
+        """How far the residual of the free rows, or rounding where that is more, moves z and x, (some, 1): as in signal.c."""
+        residual = slope.abs().maximum(ROUNDING * size)
+        step = slope
+        for _ in range(2):  # the second time by about the worst of all signs
+            step = faces.solve(residual.copysign(step))
+        return step.abs().amax(1, keepdim=True), (step.abs() * residual).sum(1, keepdim=True).sqrt()
 
     def _shortened(self, y: Tensor, z: Tensor, step: Tensor) -> Tensor:
         import torch

@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from problems._inside import RANK, Face, clear
 from problems.base import Array, SolveError
 
 BOUND = 1e-9  # a dual within this share of beta counts as bound before verification (daqp's bounds are off by 1e-10)
 ILL = 1e-6  # below it a gradient from one pseudo-inverse, unrefined, may be off by 1e-10 (rounding over this)
 SLACK = 1e-10  # relative violation of the optimality conditions that verification still accepts as rounding
-TOUCH = 1e-12  # a zero row's dual this close to its bound, by share of beta, may be at a kink
 CONDITION = 1e-10  # below this reciprocal condition of W0 W0^T, normal equations are not used
-RANK = 1e-10  # singular values below this share of the largest count as zero
 HIDDEN = 1e-12  # a bound row with |w_i x*| below this share of |w_i| |y| may be a zero row at a vertex of the dual face
-INDEPENDENT = 1e-6  # pivots of W below this share of the largest leave its rank in doubt
-CLIPS, ROOM, INSIDE = 50, 0.98, 1 - 1e-12  # clippings to that share of the box in search of a dual strictly inside
+INDEPENDENT = 1e-12  # a reciprocal condition of W^T W below this leaves its rank in doubt
 
 DEPENDENT = "dependent zero rows: no gradient in the entries of W"
 TOUCHING = "a zero row at the bound of its dual: no gradient, or a change of pattern within rounding"
@@ -99,7 +97,13 @@ class DualSolution:
     signs: Array
     factor: RowFactor  # of W0, the rows with sign 0
     iterations: int
-    touching: bool = False  # a zero row's dual is at its bound within rounding: strict complementarity may fail
+    unclear: bool = False  # a zero row's dual is at its bound within rounding, or a bound row may be a zero row
+    face: Face | None = None  # of the duals of dependent zero rows
+
+    @property
+    def touching(self) -> bool:
+        """Strict complementarity may fail."""
+        return self.unclear or (self.face is not None and self.face.inside is None)
 
     @property
     def doubt(self) -> str:
@@ -178,8 +182,8 @@ def _polish(dual: _BoxDual, z: Array, iterations: int) -> DualSolution | None:
     hidden = (signs != 0) & (slopes <= HIDDEN * length)
     if not hidden.any() or RowFactor.of(dual.w[hidden | (signs == 0)]).full_rank:
         unclear = bool(((signs != 0) & (slopes <= SLACK * length)).any())
-        return replace(solution, touching=solution.touching or unclear)
-    return _implied(dual, z, np.where(hidden, 0.0, signs), iterations) or replace(solution, touching=True)
+        return replace(solution, unclear=solution.unclear or unclear)
+    return _implied(dual, solution.z, np.where(hidden, 0.0, signs), iterations) or replace(solution, unclear=True)
 
 
 def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSolution | None:
@@ -201,38 +205,20 @@ def _implied(dual: _BoxDual, z: Array, signs: Array, iterations: int) -> DualSol
         return None
     full = b * signs
     full[free] = z_free
-    if factor.full_rank:
-        touching = bool((np.abs(z_free) >= b[free] * (1 - TOUCH)).any())
-    else:
-        touching = not _has_room(factor, w[free], q, b[free], z_free)
-    return DualSolution(full, x, signs, factor, iterations, touching)
+    if not factor.full_rank:
+        return DualSolution(full, x, signs, factor, iterations, face=Face(factor, w[free], q, b[free], z_free))
+    return DualSolution(full, x, signs, factor, iterations, bool((np.abs(z_free) >= b[free] * (1 - clear(factor))).any()))
 
 
-def _has_room(factor: RowFactor, w: Array, q: Array, b: Array, z: Array) -> bool:
-    """Whether a z with W^T z = q strictly inside the box is found by clipping to a smaller one and projecting back, in turn."""
-    for _ in range(CLIPS):
-        z = np.clip(z, -ROOM * b, ROOM * b)
-        z = z + factor.lift(q - z @ w)
-        if (np.abs(z) < b * INSIDE).all():
-            return True
-    return False
-
-
-def dual_inside(w: Array, y: Array, bound: Array | float, z: Array) -> Array | None:
-    """A z with W^T z = y strictly inside the box, where W has no kernel, so that x* = 0 for every W close by; else None.
-
-    Clipping to a smaller box and projecting back, in turn, leads inside where there is room.
-    """
-    q, r = np.linalg.qr(w)
-    pivots = np.abs(np.diagonal(r))
-    if len(r) < len(y) or pivots.min() <= INDEPENDENT * pivots.max():
+def dual_inside(w: Array, y: Array, beta: float, z: Array) -> Array | None:
+    """A z with W^T z = y strictly inside the box, where W has no kernel, so that x* = 0 for every W close by; else None."""
+    lengths = row_lengths(w)
+    unit = w / lengths[:, None]
+    factor = RowFactor.of(unit)
+    if factor.rank < len(y) or factor.reciprocal <= INDEPENDENT:
         return None
-    for _ in range(CLIPS):
-        z = np.clip(z, -ROOM * bound, ROOM * bound)
-        z = z + q @ np.linalg.solve(r.T, y - z @ w)
-        if (np.abs(z) < bound * INSIDE).all():
-            return z
-    return None
+    found = Face(factor, unit, y, beta * lengths, z * lengths).inside
+    return None if found is None else found / lengths
 
 
 def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> str:
@@ -244,10 +230,10 @@ def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> st
     if found is None:  # dependent rows whose minimum-norm dual leaves the box
         return "" if keeps_rank else DEPENDENT
     near = np.abs(dual.w[bound] @ found.x) <= HIDDEN * np.linalg.norm(y)
-    touching = found.touching or bool(near.any())
-    text = replace(found, touching=touching, factor=replace(found.factor, reciprocal=1.0)).doubt
+    found = replace(found, unclear=found.unclear or bool(near.any()), factor=replace(found.factor, reciprocal=1.0))
+    text = found.doubt
     if keeps_rank and text == DEPENDENT:
-        text = TOUCHING if touching else ""
+        text = TOUCHING if found.touching else ""
     scales = lengths[~bound]
     reciprocal = found.factor.reciprocal * (scales.min() / scales.max()) ** 2 if scales.size else 1.0
     return text or ill_conditioned(reciprocal)

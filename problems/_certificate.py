@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from problems.analysis_l1 import AnalysisL1
 
 ROUNDED = 1.2e-16  # relative error of a correctly rounded gradient, 2^-53, and room for the balls
+OPEN_IN_VALUES = "whether values on the pattern of W, or taps, can do it is open"
 TOO_FINE = "the gradient is zero or too small for float64, and neither could be shown"
 
 
@@ -49,7 +50,7 @@ def certify(problem: AnalysisL1) -> Certificate:
     worst = max(proofs, key=lambda proof: REFERENCE_STATUSES.index(proof.status))
     status, reason, grad, radius = worst.status, worst.reason, None, math.nan
     if status == "kink" and isinstance(problem.parametrisation, (Sparse, Filters)):
-        status, reason = "undecided", f"{reason}; whether values on the pattern of W, or taps, can do it is open"
+        status, reason = "undecided", f"{reason}; {OPEN_IN_VALUES}"
     if status == "zero":
         grad, radius = np.zeros_like(problem.theta), 0.0
     elif status in ("proven", "kink") and all(_at_target(proof) for proof in proofs if proof.status != "zero"):

@@ -7,7 +7,6 @@ and B in Z a basis of the rows in Z: W_B W_B^T u = W_B q with q = y - W_A^T (b s
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from flint import arb, arb_mat, ctx
 
 from problems import _balls
 from problems._balls import balls, column
+from problems._inside import deepest
 from problems.base import Array
 
 ROOM = 1e-6  # a float64 dual this far inside the box, by share of its bound, needs no linear program
@@ -107,26 +107,10 @@ def _inner_dual(signal: Signal, signs: Array, zero: Array, chosen: Array, rest: 
     basis = w0[chosen]
     coefficients = np.linalg.lstsq(basis.T, w0[rest].T, rcond=None)[0]  # w_rest = coefficients^T W_B
     start = np.linalg.lstsq(basis.T, q, rcond=None)[0]
-    return _deepest(start, coefficients, b[zero[chosen]], b[zero[rest]])
-
-
-def _deepest(start: Array, coefficients: Array, b: Array, b_rest: Array) -> Array:
-    """argmin over c of max(|start - coefficients c| / b, |c| / b_rest), by linear programming; NaN where that fails.
-
-    All duals of x* on the zero rows have this form, with c on the rows beyond the basis; HiGHS calls the equations themselves
-    infeasible where they are redundant.
-    """
-    from scipy.optimize import linprog
-
-    m, r = coefficients.shape
-    scaled, origin = coefficients * b_rest / b[:, None], start / b
-    level = -np.ones((m, 1))
-    box = np.block([[-scaled, level], [scaled, level]])
-    bounds = [(None, None)] * r + [(0, None)]
-    sides = np.block([[np.eye(r), -np.ones((r, 1))], [-np.eye(r), -np.ones((r, 1))]])
-    right = np.concatenate([-origin, origin, np.zeros(2 * r)])
-    found = linprog(np.append(np.zeros(r), 1.0), np.concatenate([box, sides]), right, bounds=bounds)
-    return found.x[:-1] * b_rest if found.status == 0 else np.full(r, math.nan)
+    # all duals of x* on the zero rows: HiGHS calls the equations themselves infeasible where they are redundant
+    directions = np.concatenate([-coefficients, np.eye(len(rest))])
+    bounds = np.concatenate([b[zero[chosen]], b[zero[rest]]])
+    return deepest(np.concatenate([start, np.zeros(len(rest))]), directions, bounds)[len(chosen) :]
 
 
 @dataclass(frozen=True)

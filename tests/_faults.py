@@ -242,8 +242,8 @@ PROOFS = (
     Fault(
         "unclear-bound-row",
         "problems/_box_dual.py",
-        "touching=solution.touching or unclear",
-        "touching=solution.touching and unclear",
+        "unclear=solution.unclear or unclear",
+        "unclear=solution.unclear and unclear",
         "and for or: a kink is noted only where both of its signs are seen",
         ("test_box_dual", "test_exact", "test_layer_kinks"),
     ),

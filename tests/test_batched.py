@@ -123,16 +123,16 @@ def test_a_wrong_pattern_is_not_taken_for_the_solution(device: str) -> None:
     z, faces, done = dual.newton(torch.zeros(1, dtype=torch.int64, device=device), z)
     free = torch.zeros(z.shape, dtype=torch.bool, device=device)
     free[0, faces.rows[0, faces.used[0]]] = True
-    assert done.all() and dual._optimal(y, z, free).all()
+    assert done.all() and dual._optimal(y, z, free, faces).all()
     inner = int(free[0].int().argmax())
     loose = z.clone()
     loose[0, inner] *= 1 - 1e-9  # well inside the box, and not the solution
-    assert not dual._optimal(y, loose, free).any()
+    assert not dual._optimal(y, loose, free, faces).any()
     for row in range(len(w)):
         wrong = z.clone()
         wrong[0, row] = dual.b[row] if free[0, row] else -wrong[0, row]  # a free row at its bound, a bound row at the other
-        assert not dual._optimal(y, wrong, free).any()
-        assert not dual._optimal(y, z, free ^ (torch.arange(len(w), device=device) == row)).any()
+        assert not dual._optimal(y, wrong, free, faces).any()
+        assert not dual._optimal(y, z, free ^ (torch.arange(len(w), device=device) == row), faces).any()
 
 
 # Which device a method works on

@@ -9,8 +9,9 @@ import numpy as np
 from methods._bounded import Adjoint, Stack
 from methods.blorc.solver import SignalSolver
 from problems import _filter_dual
-from problems._box_dual import DEPENDENT, TOUCH, TOUCHING
+from problems._box_dual import DEPENDENT, TOUCHING
 from problems._filter_dual import Pattern
+from problems._inside import TOUCH
 from problems.base import Array, SolveError
 from problems.parametrisations import Filters
 
@@ -64,28 +65,34 @@ def solve(filters: Filters, theta: Array, y: Array, beta: float) -> Adjoint:
 
 
 def _solved(filters: Filters, theta: Array, y: Array, beta: float) -> Adjoint:
-    """One signal; what Krylov cannot solve goes to the dense route where K is small enough to be written out."""
+    """One signal; what Krylov cannot solve, or doubts, goes to the dense route where K is small enough to be written out."""
     small = len(theta) * len(y) ** 2 <= LARGEST
+    start = np.zeros(len(theta) * len(y))
     try:
         pattern = _filter_dual.solve(filters, theta, y, beta)
         found = FilterSolution(pattern, _doubt(filters, theta, pattern, y, beta))
-        if not (small and found.note == DEPENDENT):
+        if not (small and found.note):
             return found
+        start = pattern.z
     except SolveError:
         if not small:
             raise
-    return SignalSolver(y, beta).hand_over(filters.matrix(theta), np.zeros(len(theta) * len(y)))
+    return SignalSolver(y, beta).hand_over(filters.matrix(theta), start)
 
 
 def _doubt(filters: Filters, theta: Array, pattern: Pattern, y: Array, beta: float) -> str:
-    """Why there may be no gradient. A right side chosen at random has a part outside the range of a singular W0 W0^T."""
-    zero, scale = pattern.signs == 0, np.abs(theta).sum(axis=(1, 2)).max() * np.abs(y).max()
-    steps = np.abs(filters.apply(theta, pattern.x))[~zero]
-    if (np.abs(pattern.z[zero]) >= beta * (1 - TOUCH)).any() or steps.min(initial=np.inf) <= TOUCH * scale:
-        return TOUCHING
+    """Why there may be no gradient. A right side chosen at random has a part outside the range of a singular W0 W0^T, and says
+    how far rounding moves the duals of an ill-conditioned one."""
+    zero, longest = pattern.signs == 0, float(np.sqrt((theta**2).sum(axis=(1, 2)).max()))
     right = np.random.default_rng(0).standard_normal(int(zero.sum()))
     try:
-        u = _filter_dual.normal(pattern.rows, right, LOOSE)
+        grown = np.linalg.norm(_filter_dual.normal(pattern.rows, right, LOOSE)) / (np.linalg.norm(right) or 1.0)
     except SolveError:
         return DEPENDENT
-    return DEPENDENT if len(right) > len(y) or np.linalg.norm(u) > SINGULAR * np.linalg.norm(right) else ""
+    if len(right) > len(y) or grown > SINGULAR:
+        return DEPENDENT
+    left = _filter_dual.ACCEPTED * float(np.linalg.norm(y))
+    steps = np.abs(filters.apply(theta, pattern.x))[~zero]
+    z_off, step_off = left * grown, left * grown**0.5 * longest
+    touching = (np.abs(pattern.z[zero]) >= beta * (1 - TOUCH) - z_off).any()
+    return TOUCHING if touching or steps.min(initial=np.inf) <= TOUCH * longest * np.abs(y).max() + step_off else ""

@@ -7,7 +7,7 @@ rest: the dense route with its tolerances, on sparse algebra. Dependent free row
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,8 +27,12 @@ ACCEPTED = 1e-11  # residual of a free row, by share of |w_i| |y|, above which a
 TOUCH = 1e-12  # a dual this close to its bound, or a bound row this close to zero, may be at a kink
 ROUNDING = 2e-15  # residual of a free row, by share of |w_i| |y|, above which a solution is refined
 PIVOT = 1e-12  # of the factor, by share of the diagonal: below it the rows count as dependent
+SAFE = 10.0  # how many times what rounding is seen to move z and x has to stay clear of a kink
+ILL = 1e-8  # by that share of beta rounding may move z, and by that of it the adjoint
 SHIFT = 1e-12  # of the diagonal of W_F W_F^T where its rows are dependent
 BOUND = 1e-14  # a dual this close to its bound has met it
+
+ILL_CONDITIONED = "ill-conditioned zero rows: rounding grows with the square of their condition"
 
 
 @dataclass
@@ -42,7 +46,7 @@ class Rows:
     z: Array = field(init=False)
     state: Array = field(init=False)
     iterations: int = 0
-    note: ClassVar[str] = ""
+    ill: bool = False  # the free rows are so ill-conditioned that the adjoint may be off
 
     def __post_init__(self) -> None:
         k = self.w.shape[0]
@@ -53,6 +57,10 @@ class Rows:
         self.lengths = np.sqrt(self.w.multiply(self.w).sum(axis=1))
         self.norm = float(np.linalg.norm(self.y))
         self.free, self.rows, self.factor = np.zeros(0, np.int64), self.w[:0], _Factor(self.w[:0], self.lengths[:0])
+
+    @property
+    def note(self) -> str:
+        return ILL_CONDITIONED if self.ill else ""
 
     def minimise(self) -> bool:
         """Whether x* is reached with its pattern verified, clear of rounding."""
@@ -123,10 +131,24 @@ class Rows:
         return inside
 
     def _verified(self, slopes: Array) -> bool:
-        """|z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding."""
+        """|z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of what rounding moves."""
         scale, free = self.lengths * self.norm, self.state == 0
-        inner = (np.abs(self.z) <= self.beta * (1 - TOUCH)) & (np.abs(slopes) <= ACCEPTED * scale)
-        return bool(np.where(free, inner, self.state * slopes >= TOUCH * scale).all())
+        of_z, of_x = self._moved_by_rounding(slopes)
+        inner = (self.lengths * (self.beta * (1 - TOUCH) - np.abs(self.z)) >= SAFE * of_z) & (
+            np.abs(slopes) <= ACCEPTED * scale
+        )
+        return bool(np.where(free, inner, self.state * slopes >= TOUCH * scale + SAFE * of_x * self.lengths).all())
+
+    def _moved_by_rounding(self, slopes: Array) -> tuple[float, float]:
+        """How far |w_i| |dz_i| and |dx| go by the residual of free rows, or rounding where that is more; as in signal.c."""
+        lengths = self.lengths[self.free]
+        residual = np.maximum(np.abs(slopes[self.free]), ROUNDING / SAFE * lengths * self.norm)
+        step = slopes[self.free]
+        for _ in range(2):  # the second time by about the worst of all signs
+            step = self.factor.solve(np.copysign(residual, step))
+        of_z, of_x = float(np.abs(step * lengths).max(initial=0.0)), float(np.abs(step) @ residual) ** 0.5
+        self.ill = bool(np.abs(step).max(initial=0.0) > ILL * self.beta)
+        return of_z, of_x
 
 
 class _Factor:

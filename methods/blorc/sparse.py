@@ -80,10 +80,9 @@ class _Chain:
 
 def _solved(w: csr_array, y: Array, solver: SparseSolver) -> Adjoint:
     """One signal on sparse rows; what they leave open goes to the dense route where W is small enough to be written out."""
-    rows = Rows(w, y, solver.beta)
-    if rows.minimise():
+    rows, (k, n) = Rows(w, y, solver.beta), w.shape
+    if rows.minimise() and (k * n > LARGEST or not rows.note):
         return rows
-    k, n = w.shape
     if k * n > LARGEST:
         raise SolveError(f"the pattern of W x* is not verified on sparse rows, and ({k}, {n}) is too large for the dense route")
     return SignalSolver(y, solver.beta, solver.keeps_rank).hand_over(w.toarray(), rows.z)

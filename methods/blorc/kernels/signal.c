@@ -8,6 +8,8 @@
 #include "matrix.h"
 
 static const double TOUCH = 1e-12;    /* a dual this close to its bound, or a bound row this close to zero, may be at a kink */
+static const double SAFE = 10.0;      /* how many times what rounding is seen to move z and x has to stay clear of a kink */
+static const double SUSPECT = 5e2;    /* times rounding: by more z is not moved where the free rows are well-conditioned */
 static const double SHIFT = 1e-12;    /* of the diagonal where free rows are dependent */
 static const double ADVANTAGE = 0.6;  /* K_AA is factored where A has at most this share of the free rows */
 static const double BOUND = 1e-14;    /* a dual this close to its bound has met it */
@@ -246,12 +248,44 @@ static void project(signal *s) {
     bind(s);
 }
 
-/* |z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of rounding; nothing is NaN. */
-static int verified(const signal *s) {
+/* How far rounding may have moved z and x: |w_i| |dz_i| and |dx| at most */
+typedef struct {
+    double z, x;
+} doubt;
+
+/* |w_i x| of a free row, and no less than its rounding */
+static double residual_of(const signal *s, long i) {
+    return larger(fabs(s->slope[i]), ROUNDING / SAFE * s->size[i] * *s->norm);
+}
+
+/* What that makes of z and x, with signs as they stand in `step` */
+static doubt moved_by(signal *s) {
+    doubt found = {0.0, 0.0};
+    for (long a = 0; a < free_blocks(s) * LANES; a++)
+        s->step[a] = a < *s->free_count ? copysign(residual_of(s, s->free_rows[a]), s->step[a]) : 0.0;
+    solve_free(s, s->step);
+    for (long a = 0; a < *s->free_count; a++) {
+        long i = s->free_rows[a];
+        found.z = larger(found.z, fabs(s->step[a]) * s->size[i]);
+        found.x += fabs(s->step[a]) * residual_of(s, i);
+    }
+    found.x = sqrt(found.x);
+    return found;
+}
+
+/* What rounding makes of them: little, unless the free rows are ill-conditioned. Then again, by about the worst of all signs */
+static doubt moved_by_rounding(signal *s) {
+    doubt found = moved_by(s);
+    return found.z > SUSPECT * ROUNDING * *s->norm ? moved_by(s) : found;
+}
+
+/* |z_i| < beta and w_i x = 0 on free rows, s_i w_i x > 0 on bound ones, clear of what rounding moves; nothing is NaN. */
+static int verified(const signal *s, doubt off) {
+    double of_x = TOUCH * *s->norm + SAFE * off.x;
     for (long i = 0; i < s->k; i++) {
-        double scale = s->size[i] * *s->norm;
-        int right = s->state[i] ? s->state[i] * s->slope[i] >= TOUCH * scale
-                                : fabs(s->z[i]) <= s->beta * (1.0 - TOUCH) && fabs(s->slope[i]) <= ACCEPTED * scale;
+        int right = s->state[i] ? s->state[i] * s->slope[i] >= of_x * s->size[i]
+                                : s->size[i] * (s->beta * (1.0 - TOUCH) - fabs(s->z[i])) >= SAFE * off.z &&
+                                      fabs(s->slope[i]) <= ACCEPTED * s->size[i] * *s->norm;
         if (!right)
             return 0;
     }
@@ -275,7 +309,7 @@ static long solve_orthogonal(signal *s) {
         slopes(s);
         left = residual(s);
     }
-    return left <= ROUNDING && verified(s) ? ORTHOGONAL : FAILED;
+    return left <= ROUNDING && verified(s, (doubt){0.0, 0.0}) ? ORTHOGONAL : FAILED;
 }
 
 /* Newton steps on the free rows until these stay the same and their residual is at rounding: at first projected on the
@@ -289,7 +323,7 @@ static long settle(signal *s) {
         int freed = release(s, careful ? arrived ? WORST : NONE : ALL);
         if (arrived && !freed) {
             if (residual(s) <= ROUNDING || refined == REFINED)
-                return independent && verified(s) ? FACTORED : FAILED;
+                return independent && verified(s, moved_by_rounding(s)) ? FACTORED : FAILED;
             refined++;
         } else {
             independent = factorise_free(s);
