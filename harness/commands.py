@@ -20,6 +20,7 @@ from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, ensemble, plan
 from methods import DEVICES, METHODS, SETTINGS, YARDSTICKS
 from problems import Ensemble
+from problems._sources import beside
 from results import Planned, Run, RunError
 
 SUCCEEDED = ("ok", "inaccurate")  # statuses of a cell that has its figures
@@ -96,13 +97,20 @@ def require_device(device: str) -> None:
 
 
 def _versions(sources: Iterable[str]) -> dict[str, str]:
-    """What a row depends on beside its inputs: libraries, code, and the content of the users' files."""
+    """What a row depends on beside its inputs: libraries, code, and the content of the users' files and their neighbours."""
     files = dict.fromkeys(Path(source.rpartition(":")[0]) for source in sources)
     contents = {  # by place in the list: where a file lies does not matter, what it says does
-        f"{file.name} {number}": hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent"
-        for number, file in enumerate(files)
+        f"{file.name} {number}": _content(file) if file.is_file() else "absent" for number, file in enumerate(files)
     }
     return {**environment.versions(), "commit": environment.commit(), **contents}
+
+
+def _content(file: Path) -> str:
+    """A hash of the file and of what it imports from beside it."""
+    digest, folder = hashlib.sha256(), file.resolve().parent
+    for path in beside(file):
+        digest.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def interrupted(path: Path) -> bool:
