@@ -10,9 +10,11 @@ import numpy as np
 from harness.answers import received
 from methods import Gradient
 from problems import Problem, Reference
+from problems._sensitivity import sensitivity
 from problems.base import Array
 
 HAS_GRADIENT = ("proven", "bounded", "unproven")
+ROUNDING = 2.0**-50  # of x*, relative: 8 eps
 DIVERGED = 1e3  # |x| above this times |y| + 1
 
 
@@ -43,7 +45,7 @@ def judge(
         columns["error_paper"] = _relative(grad - differences, differences)
     if np.linalg.norm(solution) > DIVERGED * (np.linalg.norm(reference.solution) + 1):
         return {**columns, "status": "diverged", "reason": "the solution is above 1e3 (|x*| + 1)"}
-    noise = rounding(problem, reference) if reference.status in HAS_GRADIENT else 0.0
+    noise = ROUNDING * sensitivity(problem, reference) if reference.status in HAS_GRADIENT else 0.0
     return columns | _verdict(gradient, columns, reference, promise, noise)
 
 
@@ -98,18 +100,6 @@ def _errors(gradient: Gradient, grad: Array, solution: Array, reference: Referen
 def reference_error(reference: Reference) -> float:
     """What of an error may be the reference's own: its radius, or the rounding of float64 entries."""
     return reference.radius if reference.radius > 0 else 2.0**-53
-
-
-def rounding(problem: Problem, reference: Reference) -> float:
-    """What of a gradient the rounding of x* alone may be, for numbers of theta of size 1.
-
-    8 eps (|dL/dx| |x*| + |d(dL/dx)| |x*| + |d(dL/dtheta)|), with d the slope as x* grows in its own direction.
-    """
-    x, step = reference.solution, 2.0**-30
-    slope, direct = problem.loss_grad(x, problem.theta)
-    moved_slope, moved_direct = problem.loss_grad(x * (1 + step), problem.theta)
-    moved = np.linalg.norm(moved_slope - slope) * np.linalg.norm(x) + np.linalg.norm(moved_direct - direct)
-    return float(2.0**-50 * (np.linalg.norm(slope) * np.linalg.norm(x) + moved / step))
 
 
 def _relative(difference: Array, truth: Array) -> float:

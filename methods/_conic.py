@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from problems import Problem
+from problems._sensitivity import sensitivity
 from problems.base import Array, ConicModel
 
+PROMISE = 1e-6
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 
 CITATION = "Agrawal, Amos, Barratt, Boyd, Diamond and Kolter (2019)"
@@ -50,7 +54,11 @@ def promise(problem: Problem, solver: str | None, tolerance: float | None, adjoi
     """
     if tolerance is None or tolerance > 1e-10 or adjoint != "dense" or solver not in (None, "SCS"):
         return None
-    return None if problem.reference().kink_distance < 10 * tolerance else 1e-6
+    reference = problem.reference()
+    if reference.grad is None or reference.kink_distance < 10 * tolerance:
+        return None
+    small = 10 * tolerance * sensitivity(problem, reference) > PROMISE * float(np.linalg.norm(reference.grad))
+    return None if small else PROMISE
 
 
 def signals(model: ConicModel) -> tuple[list[tuple[Array, ...]], bool]:

@@ -199,11 +199,13 @@ def _missed(x: Any, a: Any, y: Any) -> Any:
 
 
 def _cross_entropy(x: Any, a: Any, y: Any) -> Any:
-    """sum_i lse(X^T a_i) - y_i^T X^T a_i."""
+    """sum_i lse(t_i) - y_i^T t_i, t_i = X^T a_i, as log(1 + sum over the other classes of exp(t_ic - y_i^T t_i))."""
     xp = array_namespace(x)
     t = a @ xp.reshape(x, (-1, y.shape[1]))
-    top = xp.max(t, axis=-1, keepdims=True)
-    return xp.sum(xp.log(xp.sum(xp.exp(t - top), axis=-1))) + xp.sum(top) - xp.sum(y * t)
+    t = t - xp.sum(y * t, axis=-1, keepdims=True)
+    top = xp.max(t, axis=-1)  # 0 or more, for t is 0 at the class itself
+    others = xp.sum((1 - y) * xp.exp(t - top[:, None]), axis=-1)
+    return xp.sum(top + xp.log1p(others + xp.expm1(-top)))
 
 
 def _digits() -> tuple[Array, Array]:

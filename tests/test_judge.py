@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.judge import judge, rounding
+from harness.judge import ROUNDING, judge
 from methods.blorc import Blorc
 from methods.blorc_paper import BlorcPaper
 from problems import AnalysisL1
+from problems._sensitivity import sensitivity
 
 
 @pytest.mark.parametrize("batch", [None, 3])
@@ -147,8 +148,8 @@ def test_what_a_method_claims_is_held_against_what_is_found(
 
 @pytest.mark.parametrize(("noises", "kept"), [(0.5, True), (2.0, False)])
 def test_a_gradient_below_the_rounding_of_the_solution_owes_no_digits(noises: float, kept: bool) -> None:
-    """8 eps |x*| (|dL/dx| and what it changes by): of size 1e-15 here, so that no promise of a gradient of size 1 is touched."""
-    noise, unit = rounding(PROBLEM, REFERENCE), REFERENCE.grad / np.linalg.norm(REFERENCE.grad)
+    """Of size 1e-15 here, so that no promise about a gradient of size 1 is touched."""
+    noise, unit = ROUNDING * sensitivity(PROBLEM, REFERENCE), REFERENCE.grad / np.linalg.norm(REFERENCE.grad)
     assert 1e-16 < noise / np.linalg.norm(REFERENCE.solution) < 1e-14
     tiny = 1e-30 * unit
     found = judge(replace(ANSWER, grad=tiny + noises * noise * unit), PROBLEM, replace(REFERENCE, grad=tiny), 1e-8)
