@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from problems import Problem
+from problems import ConicProgram, Problem
 from problems._sensitivity import sensitivity
 from problems.base import Array, ConicModel
 
@@ -50,15 +50,18 @@ def promise(problem: Problem, solver: str | None, tolerance: float | None, adjoi
     With the dense adjoint the gradient error is the solver's error times the conditioning of the adjoint system. SCS at
     1e-10 leaves |x - x*| <= 2e-10 and 1e-8 in the gradient (48 instances, n = 16 to 128); 1e-6 leaves two digits. LSQR
     stops at a residual of 1e-8 that cannot be set, Clarabel at 1e-7 in x: their error has no bound known beforehand. Nor is
-    anything promised where the nearest kink is closer than ten tolerances, which no solution of that tolerance can tell apart.
+    anything promised where the nearest kink is closer than ten tolerances, which no solution of that tolerance can tell apart,
+    or where the gradient is so small, or the program's numbers so large, that the tolerance of them is above the promise.
     """
     if tolerance is None or tolerance > 1e-10 or adjoint != "dense" or solver not in (None, "SCS"):
         return None
     reference = problem.reference()
     if reference.grad is None or reference.kink_distance < 10 * tolerance:
         return None
+    assert isinstance(problem, ConicProgram)
     small = 10 * tolerance * sensitivity(problem, reference) > PROMISE * float(np.linalg.norm(reference.grad))
-    return None if small else PROMISE
+    large = tolerance * float(np.abs(problem.conic_model().argument(problem.theta)).max()) > PROMISE
+    return None if small or large else PROMISE
 
 
 def signals(model: ConicModel) -> tuple[list[tuple[Array, ...]], bool]:
