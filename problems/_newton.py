@@ -21,14 +21,14 @@ def newton(
 ) -> tuple[Array, int, bool]:
     """(minimiser, steps, whether they became small) from x, with solve(x, r) = H(x)^{-1} r.
 
-    Where values no longer tell steps apart they are taken whole while they halve. One that is small is the last; one that
-    stays large is rounding of the slope, and then the minimiser has no more digits than it says.
+    Where values no longer tell steps apart they are taken whole while the slope halves. One that is small is the last; a slope
+    that does not fall is rounding, and then the minimiser has no more digits than the step says.
     """
     level, before = value(x), np.inf
     for count in range(1, limit + 1):
         down = slope(x)
         step = -solve(x, down)
-        decrement, size = -float((down * step).sum()), float(np.abs(step).max())
+        decrement, size = -float((down * step).sum()), float(np.abs(down).max())
         if not np.isfinite(decrement):
             return x, count, False
         if decrement > FLAT * max(1.0, abs(level)):
@@ -38,7 +38,7 @@ def newton(
             x, level = x + length * step, value(x + length * step)
             continue
         x = x + step
-        if (small := size <= SMALL * float(np.abs(x).max())) or size > before / 2:
+        if (small := bool(np.abs(step).max() <= SMALL * np.abs(x).max())) or size > before / 2:
             return x, count, small
         before = size
     return x, limit, False
