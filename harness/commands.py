@@ -68,7 +68,7 @@ def resume(path: Path, executor: str = "local", scheduler: str | None = None) ->
 
 
 def _versions(named: Iterable[str]) -> dict[str, str]:
-    """What a row depends on beside its inputs: libraries, code, and the content of the users' files."""
+    """What a row depends on beside its inputs: libraries, code, the users' files and what they import from beside them."""
     return {**environment.versions(), "commit": environment.commit(), **contents(tuple(named))}
 
 

@@ -12,10 +12,12 @@ from harness.answers import received
 from harness.errors import absolute, relative
 from methods import Gradient
 from problems import Problem, Reference
+from problems._sensitivity import sensitivity
 from problems.base import Array
 from results import JUDGED
 from results.record import Ending, Judgement
 
+ROUNDING = 2.0**-50  # of x*, relative: 8 eps
 DIVERGED = 1e3  # |x| above this times |y| + 1
 
 
@@ -46,7 +48,8 @@ def judge(
         judgement = replace(judgement, error_paper=relative(grad, differences))
     if np.linalg.norm(solution) > DIVERGED * (np.linalg.norm(reference.solution) + 1):
         return Ending("diverged", "the solution is above 1e3 (|x*| + 1)"), judgement
-    verified, reason = _verdict(judgement)
+    noise = ROUNDING * sensitivity(problem, reference) if reference.status in JUDGED else 0.0
+    verified, reason = _verdict(judgement, noise)
     return Ending("inaccurate" if reason else "ok", reason), replace(judgement, verified=verified)
 
 
@@ -114,11 +117,15 @@ def _sign_agreement(grad: Array, truth: Array) -> float:
     return float((np.sign(grad[large]) == np.sign(truth[large])).mean())
 
 
-def _verdict(judged: Judgement) -> tuple[bool | None, str]:
-    """(whether the error is within the promise, what is wrong with the answer)."""
+def _verdict(judged: Judgement, noise: float) -> tuple[bool | None, str]:
+    """(whether the error is within the promise, what is wrong with the answer).
+
+    `noise`: what the rounding of x* makes of the gradient. No promise is broken by less: where the gradient is as small, it
+    has no digits that float64 could hold.
+    """
     error = judged.error_abs if judged.reference_status == "zero" else judged.error_rel
     known = not math.isnan(error)
-    verified = None if math.isnan(judged.promise) or not known else bool(error <= judged.promise)
+    verified = None if math.isnan(judged.promise) or not known else bool(error <= judged.promise or judged.error_abs <= noise)
     if judged.converged is False:
         return verified, "the solver reports that it did not converge"
     if known and error > judged.error_bound + reference_error(judged.reference_radius):

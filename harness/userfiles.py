@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.answers import told
+from problems._sources import beside
 
 _FORM = re.compile(r"(?P<path>.*\.py):(?P<name>\w+)(?P<knobs>\(.*\))?", re.DOTALL)
 
@@ -88,12 +89,17 @@ def _module(path: Path, digest: str) -> ModuleType:
 
 
 def contents(texts: tuple[str, ...]) -> dict[str, str]:
-    """What the files say, by place in the list: where one lies does not matter."""
+    """What the files and their neighbours say, by place in the list: where one lies does not matter."""
     files = dict.fromkeys(Path(found["path"]) for text in texts if (found := _FORM.fullmatch(text)))
-    return {
-        f"{file.name} {number}": hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "absent"
-        for number, file in enumerate(files)
-    }
+    return {f"{file.name} {number}": _content(file) if file.is_file() else "absent" for number, file in enumerate(files)}
+
+
+def _content(file: Path) -> str:
+    """A hash of the file and of what it imports from beside it."""
+    digest, folder = hashlib.sha256(), file.resolve().parent
+    for path in beside(file):
+        digest.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def written(text: object) -> bool:

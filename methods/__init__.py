@@ -1,7 +1,7 @@
 """How a problem is differentiated: one strategy a file. METHODS is the tuple that harness and tests go through."""
 
 from methods._frameworks import synchronise, to_numpy
-from methods.base import DEVICES, Chained, Gradient, GradientMethod, Prepared, Split
+from methods.base import DEVICES, Chained, Gradient, GradientMethod, LibraryError, Prepared, Split
 from methods.blorc import Blorc
 from methods.blorc_batched import BlorcBatched
 from methods.blorc_cvxpylayers import BlorcCvxpylayers
@@ -119,6 +119,7 @@ __all__ = [
     "Chained",
     "Gradient",
     "GradientMethod",
+    "LibraryError",
     "Prepared",
     "Split",
     "synchronise",

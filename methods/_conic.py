@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from problems import Reference
+import numpy as np
+
+from problems import ConicProgram, Problem, Reference
+from problems._sensitivity import sensitivity
 from problems.base import Array, ConicModel
 
+PROMISE = 1e-6
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 
 CITATION = "Agrawal, Amos, Barratt, Boyd, Diamond and Kolter (2019)"
@@ -40,18 +44,26 @@ def solver_arguments(solver: str | None, tolerance: float | None, adjoint: str |
     return arguments
 
 
-def promise(reference: Reference, solver: str | None, tolerance: float | None, adjoint: str | None) -> float | None:
+def promise(
+    problem: Problem, reference: Reference, solver: str | None, tolerance: float | None, adjoint: str | None
+) -> float | None:
     """The relative gradient error that a setting can promise beside a reference.
 
     With the dense adjoint the gradient error is the solver's error times the conditioning of the adjoint system. SCS at
     1e-10 leaves |x - x*| <= 2e-10 and 1e-8 in the gradient (48 instances, n = 16 to 128); 1e-6 leaves two digits. LSQR
     stops at a residual of 1e-8 that cannot be set, Clarabel at 1e-7 in x: their error has no bound known beforehand. Nor is
     anything promised where the nearest kink is closer than ten tolerances, which no solution of that tolerance can tell apart,
-    or where nobody knows how far it is.
+    or where nobody knows how far it is,
+    or where the gradient is so small, or the program's numbers so large, that the tolerance of them is above the promise.
     """
     if tolerance is None or tolerance > 1e-10 or adjoint != "dense" or solver not in (None, "SCS"):
         return None
-    return 1e-6 if reference.kink_distance >= 10 * tolerance else None
+    if reference.grad is None or not reference.kink_distance >= 10 * tolerance:
+        return None
+    assert isinstance(problem, ConicProgram)
+    small = 10 * tolerance * sensitivity(problem, reference) > PROMISE * float(np.linalg.norm(reference.grad))
+    large = tolerance * float(np.abs(problem.conic_model().argument(problem.theta)).max()) > PROMISE
+    return None if small or large else PROMISE
 
 
 def signals(model: ConicModel) -> tuple[list[tuple[Array, ...]], bool]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from methods._autodiff import Skeleton
 from methods._frameworks import FRAMEWORKS, to_numpy
-from problems import Energy, Problem
+from problems import Energy, Problem, SolveError
+from problems._newton import newton
 from problems.base import Array
 
 EnergyOf = Callable[[Any, Any], Energy]
@@ -107,21 +108,38 @@ def _functions(framework_name: str, energy: EnergyOf, skeleton: Skeleton) -> dic
 
 
 def minimise(model: Derivatives, x: Array, theta: Array, limit: int, eps: float = 0.0) -> tuple[Array, int, bool]:
-    """(minimiser, Newton steps, whether the decrement reached rounding), by Newton's method with backtracking.
+    """(minimiser, Newton steps, whether they became small) by Newton's method with backtracking."""
 
-    The last step is taken whole: from a decrement of 1e-14 quadratic convergence leads below rounding.
-    """
-    value = model.value(x, theta, eps)
-    for count in range(limit):
-        slope = model.slope(x, theta, eps)
-        step = -np.linalg.solve(model.hessian(x, theta, eps), slope[..., None])[..., 0]
-        decrement = -float((slope * step).sum())
-        if decrement <= 1e-14 * max(1.0, abs(value)):
-            return x + step, count + 1, True
-        length = 1.0
-        while (lower := model.value(x + length * step, theta, eps)) > value - 0.1 * length * decrement:
-            length /= 2
-            if length < 1e-10:
-                return x, count + 1, False
-        x, value = x + length * step, lower
-    return x, limit, False
+    def solve(x: Array, right: Array) -> Array:
+        return solved(model.hessian(x, theta, eps), right)
+
+    return newton(lambda x: model.value(x, theta, eps), lambda x: model.slope(x, theta, eps), solve, x, limit)
+
+
+def solved(hessian: Array, right: Array) -> Array:
+    """H^{-1} right, H (n, n) or (batch, n, n); SolveError where H is singular or not finite."""
+    try:
+        return np.linalg.solve(_finite(hessian), right[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        raise SolveError("the Hessian is singular, so the implicit function theorem does not hold") from None
+
+
+def factored(hessian: Array, right: Array, promise: float) -> tuple[Array, str]:
+    """(H^{-1} right, a doubt) by Cholesky: rounding times the condition number of H, in the 1-norm, is above the promise."""
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+    from scipy.linalg.lapack import dpocon
+
+    try:
+        factor, lower = cho_factor(_finite(hessian))
+    except LinAlgError:
+        raise SolveError("the Hessian is not positive definite, so Cholesky's factorisation does not exist") from None
+    inverse = dpocon(factor, np.linalg.norm(hessian, 1), uplo="L" if lower else "U")[0]
+    loss = 2.0**-53 / inverse if inverse else np.inf
+    doubt = f"the Hessian is so ill-conditioned that rounding may reach {loss:.0e}" if loss > promise else ""
+    return cho_solve((factor, lower), right), doubt
+
+
+def _finite(hessian: Array) -> Array:
+    if not np.isfinite(hessian).all():
+        raise SolveError("the Hessian is not finite where Newton's method has come to")
+    return hessian

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace, device
 
 from methods._autodiff import Solved
-from methods.base import Gradient, Split
 from problems import BoxDual, Problem, Reference
 
 TIGHT = 1e-8  # of the solvers' residuals, above which nothing is promised
@@ -93,17 +91,3 @@ def promise(reference: Reference, tolerance: float | None, error: float) -> floa
     if tolerance is None or tolerance > TIGHT:
         return None
     return error if reference.kink_distance >= 10 * tolerance else None
-
-
-def inside(context: Callable[[], contextlib.AbstractContextManager[Any]], steps: Split) -> Split:
-    """Both phases in a context of their own."""
-
-    def forward(theta: Any) -> Any:
-        with context():
-            return steps.forward(theta)
-
-    def backward(state: Any) -> Gradient:
-        with context():
-            return steps.backward(state)
-
-    return Split(forward, backward)

@@ -33,6 +33,10 @@ class Gradient:
     bound: float | None = None
 
 
+class LibraryError(RuntimeError):
+    """A solver of somebody else's failed inside; the message names it."""
+
+
 @dataclass(frozen=True)
 class Split:
     """A prepared call whose two phases can be timed apart: backward(forward(theta)) is the gradient.
@@ -120,7 +124,7 @@ class GradientMethod(ABC):
         return (self,)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        """The relative error promised where the gradient is known to exist; None: no promise."""
+        """The relative error promised where the gradient is known to exist and above the rounding of x*; None: no promise."""
         return 1e-8
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods import _conic
+from methods._library import inside
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import ConicProgram, Problem, Reference
 from problems.base import Array, ConicModel
@@ -20,8 +21,8 @@ class Diffcp(GradientMethod):
 
     CVXPY's map theta -> (A, b, c) is sparse and affine; diffcp solves min c'x, Ax + s = b, s in K with SCS and gives
     D^T(dL/dx, 0, 0) = (dA, db, dc) by `adjoint`: lsqr, lsmr or dense. `tolerance` is SCS's eps, None its default;
-    SCS starts cold, its status becomes `converged`. The signals of a batch are solved one by one. Raises diffcp's
-    SolverError where SCS finds no solution. Source: Agrawal, Barratt, Boyd, Busseti and Moursi (2019).
+    SCS starts cold, its status becomes `converged`. The signals of a batch are solved one by one. LibraryError
+    where SCS finds no solution. Source: Agrawal, Barratt, Boyd, Busseti and Moursi (2019).
     """
 
     family: ClassVar[str] = "cone program"
@@ -44,8 +45,12 @@ class Diffcp(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, ConicProgram)
+        arguments = _conic.solver_arguments("SCS", self.tolerance, self.adjoint)
+        return inside("diffcp", lambda: self._steps(problem, arguments))
+
+    def _steps(self, problem: Any, arguments: dict[str, Any]) -> Split:
         model = problem.conic_model()
-        program = _Program(model, _conic.solver_arguments("SCS", self.tolerance, self.adjoint))
+        program = _Program(model, arguments)
         signals, batched = _conic.signals(model)
 
         def forward(theta: Array) -> tuple[Array, list[dict[str, Any]], Array]:
@@ -70,7 +75,7 @@ class Diffcp(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (None, *_conic.TOLERANCES))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _conic.promise(reference, "SCS", self.tolerance, self.adjoint)
+        return _conic.promise(problem, reference, "SCS", self.tolerance, self.adjoint)
 
 
 class _Program:

@@ -12,6 +12,7 @@ import numpy as np
 
 from methods import _conic
 from methods._frameworks import FRAMEWORKS
+from methods._library import inside
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import ConicProgram, Problem, Reference
 from problems.base import Array
@@ -57,9 +58,12 @@ class ConeLayer(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, ConicProgram)
+        arguments = _conic.solver_arguments(self.solver, self.tolerance, self.adjoint)
+        return inside("cvxpylayers", lambda: self._steps(problem, arguments))
+
+    def _steps(self, problem: Any, arguments: dict[str, Any]) -> Split:
         framework, vjp = FRAMEWORKS[self.framework], _VJPS[self.framework]
         model = problem.conic_model()
-        arguments = _conic.solver_arguments(self.solver, self.tolerance, self.adjoint)
         backend = "MOREAU" if self.solver == "MOREAU" else None
         if backend is None:
             arguments |= {"n_jobs_forward": 1, "n_jobs_backward": 1}
@@ -96,7 +100,7 @@ class ConeLayer(GradientMethod):
         return (defaults, *(replace(defaults, tolerance=t, adjoint=adjoint) for t in _conic.TOLERANCES))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _conic.promise(reference, self.solver, self.tolerance, self.adjoint)
+        return _conic.promise(problem, reference, self.solver, self.tolerance, self.adjoint)
 
 
 def _layer_class(framework: str) -> Function:

@@ -12,6 +12,7 @@ import numpy as np
 
 from methods import _qp
 from methods._autodiff import Solved, differentiate
+from methods._library import inside
 from methods.base import GradientMethod, Prepared
 from problems import BoxDual, Problem, Reference
 
@@ -47,7 +48,7 @@ class Jaxopt(GradientMethod):
         return _qp.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return differentiate("jax", problem, self._solution, lambda theta: ())
+        return inside("jaxopt", lambda: differentiate("jax", problem, self._solution, lambda theta: ()))
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
         settings = {} if self.tolerance is None else _tight(self.tolerance)

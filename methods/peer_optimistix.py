@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from methods import _qp
 from methods._autodiff import Solved, differentiate
+from methods._library import inside
 from methods.base import GradientMethod, Prepared
 from problems import BoxDual, Problem, Reference
 from problems.algorithms.base import step_length
@@ -42,7 +43,7 @@ class Optimistix(GradientMethod):
         def length(theta: Array) -> Array:
             return step_length(operator.square_norm(theta))
 
-        return differentiate("jax", problem, self._solution, length)
+        return inside("optimistix", lambda: differentiate("jax", problem, self._solution, length))
 
     def _solution(self, problem: Problem, theta: Any, step: Any) -> Any:
         def solve(qp: _qp.QP) -> Solved:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from methods import _qp
 from methods._autodiff import Solved, differentiate
+from methods._library import inside
 from methods.base import GradientMethod, Prepared
 from problems import Problem, Reference
 
@@ -19,7 +20,7 @@ class Osqp(GradientMethod):
     """du/dtheta from the KKT system of the active set that OSQP found, solved with iterative refinement.
 
     `tolerance` is eps_abs and eps_rel, None the layer's 1e-5; below 1e-8 its 4000 iterations, which no setting of the layer
-    changes, often do not do. One solver a signal, one after the other on one thread. The layer raises RuntimeError where
+    changes, often do not do. One solver a signal, one after the other on one thread. A LibraryError says where
     the status is not solved, so what comes back is `converged`; it tells no iterations.
     Source: Stellato et al. (2020).
     """
@@ -42,7 +43,7 @@ class Osqp(GradientMethod):
         return _qp.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return _qp.inside(_one_thread, differentiate("torch", problem, self._solution, lambda theta: ()))
+        return inside("osqp", lambda: differentiate("torch", problem, self._solution, lambda theta: ()), _one_thread)
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
         return _qp.solution(self.form, problem, theta, self._solve)

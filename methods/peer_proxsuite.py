@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from methods import _qp
 from methods._autodiff import Solved, differentiate
+from methods._library import inside
 from methods.base import GradientMethod, Prepared
 from problems import Problem, Reference
 
@@ -41,7 +42,7 @@ class Proxsuite(GradientMethod):
         return _qp.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return _qp.inside(_double, differentiate("torch", problem, self._solution, lambda theta: ()))
+        return inside("proxsuite", lambda: differentiate("torch", problem, self._solution, lambda theta: ()), _double)
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
         return _qp.solution(self.form, problem, theta, self._solve)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from methods import _qp
 from methods._autodiff import differentiate
+from methods._library import inside
 from methods.base import GradientMethod, Prepared
 from problems import Problem, Reference
 
@@ -40,7 +41,7 @@ class Qpax(GradientMethod):
         return _qp.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return differentiate("jax", problem, self._solution, lambda theta: ())
+        return inside("qpax", lambda: differentiate("jax", problem, self._solution, lambda theta: ()))
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
         return _qp.solution(self.form, problem, theta, self._solve)

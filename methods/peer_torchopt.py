@@ -12,6 +12,7 @@ import numpy as np
 
 from methods import _qp
 from methods._autodiff import differentiate
+from methods._library import inside
 from methods.base import GradientMethod, Prepared
 from problems import BoxDual, Problem, Reference, _box_dual
 from problems.base import Array
@@ -47,7 +48,7 @@ class Torchopt(GradientMethod):
             duals = np.stack([_box_dual.solve(w, signal, beta).z for signal in np.atleast_2d(y)])
             return duals.reshape(*y.shape[:-1], len(w)), np.asarray(1 / np.linalg.norm(w, 2) ** 2)
 
-        return _qp.inside(_quiet, differentiate("torch", problem, self._solution, constants))
+        return inside("torchopt", lambda: differentiate("torch", problem, self._solution, constants), _quiet)
 
     def _solution(self, problem: Problem, theta: Any, constants: tuple[Any, Any]) -> Any:
         found, step = constants

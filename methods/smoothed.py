@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import numpy as np
-
-from methods._newton import Derivatives, minimise
+from methods._newton import Derivatives, minimise, solved
 from methods.base import Gradient, GradientMethod, Prepared, Split
 from problems import Problem, Reference, Splitting, smoothed
 from problems.base import Array
@@ -18,7 +16,7 @@ class SmoothedIFT(GradientMethod):
     """dL/dtheta = dL/dtheta|x - (d_x dtheta Phi_eps)^T (d_xx Phi_eps)^{-1} dL/dx at the minimiser of Phi_eps.
 
     Newton with backtracking, eps lowered tenfold at a time from 1; derivatives of Phi_eps by autodiff, linear systems in
-    NumPy. Converged: the Newton decrement fell below rounding. The bias of smoothing vanishes with eps.
+    NumPy. Converged: the last Newton step was small. The bias of smoothing vanishes with eps.
     Source: Peyre and Fadili (2011); Chen, Ranftl and Pock (2014).
     """
 
@@ -66,7 +64,7 @@ class SmoothedIFT(GradientMethod):
         def backward(state: tuple[Array, Array, int, bool]) -> Gradient:
             theta, x, steps, converged = state
             g, direct = problem.loss_grad(x, theta)
-            adjoint = np.linalg.solve(derivatives.hessian(x, theta, self.eps), g[..., None])[..., 0]
+            adjoint = solved(derivatives.hessian(x, theta, self.eps), g)
             grad = direct - derivatives.cross(x, theta, adjoint, self.eps)
             return Gradient(problem.loss(x, theta), x, grad, converged=converged, iterations=steps)
 

@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._newton import newton
 from problems._undecided import undecided_where_unsolved
 from problems._wheels import scikit_learn
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
@@ -57,25 +58,25 @@ class Logistic(Problem, Conditioned, Splitting):
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        f, x = self._loss_and_penalty, self.initial()
-        value, slope = f.value(theta), f.gradient(theta)
-        for _ in range(200):
-            step = -np.linalg.solve(self._hessian(x, theta), slope(x))
-            decrement, length = -float(slope(x) @ step), 1.0
-            if decrement <= 1e-14 * max(1.0, value(x)):
-                return np.asarray(x + step)  # quadratic convergence: the error after this step is below rounding
-            while value(x + length * step) > value(x) - 0.1 * length * decrement:
-                length /= 2
-                if length < 1e-12:
-                    raise SolveError("Newton's method stalls")
-            x = x + length * step
-        raise SolveError("Newton's method does not converge in 200 steps")
+        x, converged = self._minimised(theta)
+        if not converged:
+            raise SolveError("Newton's method ends above rounding: the probabilities are 0 and 1 but for it")
+        return x
+
+    def _minimised(self, theta: Array) -> tuple[Array, bool]:
+        f = self._loss_and_penalty
+
+        def solve(x: Array, right: Array) -> Array:
+            return np.asarray(np.linalg.solve(self._hessian(x, theta), right))
+
+        x, _, converged = newton(f.value(theta), f.gradient(theta), solve, self.initial(), 200)
+        return np.asarray(x), converged
 
     def loss(self, x: Any, theta: Any) -> Any:
         return _cross_entropy(x, local(x, self.a_val)[1], local(x, self.y_val)[1]) / len(self.y_val)
 
     def loss_grad(self, x: Array, theta: Array) -> tuple[Array, Array]:
-        slope = self.a_val.T @ (_probabilities(x, self.a_val, self.y_val.shape[1]) - self.y_val)
+        slope = self.a_val.T @ _missed(x, self.a_val, self.y_val)
         return slope.reshape(-1) / len(self.y_val), np.zeros_like(theta)
 
     def perturbed(self, rng: np.random.Generator) -> Array:
@@ -99,7 +100,7 @@ class Logistic(Problem, Conditioned, Splitting):
             return each.sum(axis=0) if self._by_class else each
 
         system = Optimality(
-            start=self.solve(self.theta),
+            start=self._minimised(self.theta)[0],  # the enclosure certifies it
             residual=lambda u, theta: f.gradient(theta)(u),
             jacobian=self._hessian,
             cross=cross,
@@ -115,7 +116,7 @@ class Logistic(Problem, Conditioned, Splitting):
         full = np.zeros((a.shape[1], classes, a.shape[1], classes), dtype=p.dtype)
         for c in range(classes):
             for d in range(c + 1):
-                curvature = p[:, c] * ((c == d) - p[:, d])
+                curvature = p[:, c] * (np.delete(p, c, axis=1).sum(axis=1) if c == d else -p[:, d])  # 1 - p would cancel
                 full[:, c, :, d] = full[:, d, :, c] = a.T @ (curvature[:, None] * a)
         weights = _weights(theta, x)
         return full.reshape(len(x), len(x)) + np.eye(len(x)).astype(p.dtype) * weights
@@ -167,7 +168,7 @@ class RegularisedCrossEntropy(Smooth):
     def gradient(self, theta: Any) -> Function:
         xp, a = local(theta, self.a)
         y = local(theta, self.y)[1]
-        return lambda x: xp.reshape(a.T @ (_probabilities(x, a, y.shape[1]) - y), (-1,)) + _weights(theta, x) * x
+        return lambda x: xp.reshape(a.T @ _missed(x, a, y), (-1,)) + _weights(theta, x) * x
 
     def lipschitz(self, theta: Array) -> float:
         return float(np.linalg.norm(self.a, 2) ** 2 / 2 + np.exp(theta).max())
@@ -183,17 +184,28 @@ def _weights(theta: Any, x: Any) -> Any:
 
 
 def _probabilities(x: Any, a: Any, classes: int) -> Any:
-    """softmax(X^T a_i), (m, classes); the regulariser keeps the exponents small."""
+    """softmax(X^T a_i), (m, classes)."""
     xp = array_namespace(x)
-    odds = xp.exp(a @ xp.reshape(x, (-1, classes)))
+    t = a @ xp.reshape(x, (-1, classes))
+    odds = xp.exp(t - xp.max(t, axis=-1, keepdims=True))
     return odds / xp.sum(odds, axis=-1)[:, None]
 
 
+def _missed(x: Any, a: Any, y: Any) -> Any:
+    """P - Y by the classes that an image is not of: the difference would lose the digits of a probability near 1."""
+    xp = array_namespace(x)
+    others = _probabilities(x, a, y.shape[1]) * (1 - y)
+    return others - y * xp.sum(others, axis=-1)[:, None]
+
+
 def _cross_entropy(x: Any, a: Any, y: Any) -> Any:
-    """sum_i lse(X^T a_i) - y_i^T X^T a_i."""
+    """sum_i lse(t_i) - y_i^T t_i, t_i = X^T a_i, as log(1 + sum over the other classes of exp(t_ic - y_i^T t_i))."""
     xp = array_namespace(x)
     t = a @ xp.reshape(x, (-1, y.shape[1]))
-    return xp.sum(xp.log(xp.sum(xp.exp(t), axis=-1))) - xp.sum(y * t)
+    t = t - xp.sum(y * t, axis=-1, keepdims=True)
+    top = xp.max(t, axis=-1)  # 0 or more, for t is 0 at the class itself
+    others = xp.sum((1 - y) * xp.exp(t - top[:, None]), axis=-1)
+    return xp.sum(top + xp.log1p(others + xp.expm1(-top)))
 
 
 def _digits() -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems._arrays import local
+from problems._newton import newton
 from problems._undecided import undecided_where_unsolved
 from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
@@ -45,19 +46,15 @@ class SmoothTV(Problem, Conditioned, Splitting):
         """Newton's method with backtracking on a tridiagonal Hessian."""
         from scipy.linalg import solveh_banded
 
-        f, x = SmoothedVariation(self.y), self.y
-        value, slope = f.value(theta), f.gradient(theta)
-        for _ in range(500):
-            step = -solveh_banded(self._bands(x, theta), slope(x))
-            decrement, length = -float(slope(x) @ step), 1.0
-            if decrement <= 1e-14 * max(1.0, value(x)):
-                return np.asarray(x + step)  # quadratic convergence: the error after this step is below rounding
-            while value(x + length * step) > value(x) - 0.1 * length * decrement:
-                length /= 2
-                if length < 1e-12:
-                    raise SolveError("Newton's method stalls")
-            x = x + length * step
-        raise SolveError("Newton's method does not converge in 500 steps")
+        f = SmoothedVariation(self.y)
+
+        def solve(x: Array, right: Array) -> Array:
+            return np.asarray(solveh_banded(self._bands(x, theta), right))
+
+        x, _, converged = newton(f.value(theta), f.gradient(theta), solve, self.y, 500)
+        if not converged:
+            raise SolveError("Newton's method does not converge in 500 steps, or ends above rounding")
+        return np.asarray(x)
 
     def _bands(self, x: Array, theta: Array) -> Array:
         """The Hessian's bands, upper first, (2, n)."""

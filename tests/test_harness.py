@@ -382,6 +382,20 @@ def test_a_run_of_another_user_file_is_not_resumed(tmp_path: Path) -> None:
     assert "other code or library versions" in done.stderr
 
 
+def test_a_run_of_another_neighbour_of_a_user_file_is_not_resumed(tmp_path: Path) -> None:
+    file, out = tmp_path / "mine.py", tmp_path / "run"
+    neighbour = tmp_path / "beside.py"
+    neighbour.write_text("from methods.blorc import Blorc as Base\n")
+    file.write_text("import beside\nclass Mine(beside.Base):\n    name = 'mine'\n")
+    done = dargmin("run", "--n", "16", "--method", f"{file}:Mine", "--no-report", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert dargmin("run", "--resume", str(out), "--no-report").returncode == 0
+    neighbour.write_text(neighbour.read_text() + "# another\n")
+    done = dargmin("run", "--resume", str(out))
+    assert done.returncode == 2
+    assert "other code or library versions" in done.stderr
+
+
 # Meters
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from _judged import judged
 
+from harness.judge import ROUNDING
 from methods.blorc import Blorc
 from methods.blorc_paper import BlorcPaper
 from problems import AnalysisL1
+from problems._sensitivity import sensitivity
 
 
 @pytest.mark.parametrize("batch", [None, 3])
@@ -141,3 +143,13 @@ def test_what_a_method_claims_is_held_against_what_is_found(
     found = judged(answer, PROBLEM, REFERENCE, promise)
     assert (found["verified"], found["reason"]) == (verified, reason)
     assert found["status"] == ("inaccurate" if reason else "ok")
+
+
+@pytest.mark.parametrize(("noises", "kept"), [(0.5, True), (2.0, False)])
+def test_a_gradient_below_the_rounding_of_the_solution_owes_no_digits(noises: float, kept: bool) -> None:
+    """Of size 1e-15 here, so that no promise about a gradient of size 1 is touched."""
+    noise, unit = ROUNDING * sensitivity(PROBLEM, REFERENCE), REFERENCE.grad / np.linalg.norm(REFERENCE.grad)
+    assert 1e-16 < noise / np.linalg.norm(REFERENCE.solution) < 1e-14
+    tiny = 1e-30 * unit
+    found = judged(replace(ANSWER, grad=tiny + noises * noise * unit), PROBLEM, replace(REFERENCE, grad=tiny), 1e-8)
+    assert found["verified"] is kept and found["error_rel"] > 1e10

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import functools
+import sys
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from harness.worker import missing
 from methods import METHODS, GradientMethod, to_numpy
-from methods._autodiff import _stages, _whole
 from problems import PROBLEMS, AnalysisL1, Ensemble, Problem
 from problems.base import Array
 
@@ -23,33 +25,43 @@ SIZES = {
 }
 QUICK = ("smoothed-ift-torch", "unrolled-admm-torch")
 SHARE = ("analysis-l1", "lasso", "image-denoising", "matrix-game", "tv-value")
-COMPILING = tuple(m for m in METHODS if {"torch", "jax"} & {name.split(".")[0] for name in m.requires})
+# What compiled code is shared by does not hang on how often it runs.
+SHORT = {"iterations": 30, "last": 10, "terms": 30}
+
+
+def short(method: GradientMethod) -> GradientMethod:
+    return replace(method, **{f.name: SHORT[f.name] for f in fields(method) if f.name in SHORT})
+
+
+# One setting a name.
+COMPILING = tuple({m.name: short(m) for m in reversed(METHODS) if {"torch", "jax"} & set(m.requires)}.values())
+
+
+def forget() -> None:
+    """What the modules of methods and problems keep from one instance to the next."""
+    for module in [module for name, module in sys.modules.items() if name.startswith(("methods", "problems."))]:
+        for kept in vars(module).values():
+            if isinstance(kept, functools._lru_cache_wrapper):
+                kept.cache_clear()
 
 
 def answer(method: GradientMethod, problem: Problem) -> Array:
     return np.asarray(to_numpy(method.prepare(problem)(problem.theta).grad))
 
 
-def fresh(method: GradientMethod, problem: Problem) -> Array:
-    _stages.cache_clear()
-    _whole.cache_clear()
-    return answer(method, problem)
-
-
-def agree(method: GradientMethod, instances: tuple[Problem, ...]) -> None:
-    """Both instances, one after the other, against each alone: the same computation, so the same numbers up to rounding."""
-    if any(find_spec(name.split(".")[0]) is None for name in method.requires):
-        pytest.skip(f"{method.name} is not installed")
-    if method.unsupported(instances[0]) or method.unsupported(instances[1]):
+def agree(method: GradientMethod, first: Problem, second: Problem) -> None:
+    """Each after the other against each alone: the same computation, so the same numbers up to rounding."""
+    if name := missing(method):
+        pytest.skip(f"{name} is not installed")
+    if method.unsupported(first) or method.unsupported(second):
         return
-    expected = [fresh(method, problem) for problem in instances]
-    for order in ((0, 1), (1, 0)):
-        _stages.cache_clear()
-        _whole.cache_clear()
-        for i in order:
-            found, scale = answer(method, instances[i]), np.abs(expected[i]).max()
-            assert found.shape == instances[i].theta.shape
-            np.testing.assert_allclose(found, expected[i], rtol=0, atol=1e-9 * scale, err_msg=method.label)
+    forget()
+    first_alone, second_after = answer(method, first), answer(method, second)
+    forget()
+    second_alone, first_after = answer(method, second), answer(method, first)
+    for problem, alone, after in ((first, first_alone, first_after), (second, second_alone, second_after)):
+        assert after.shape == problem.theta.shape
+        np.testing.assert_allclose(after, alone, rtol=0, atol=1e-9 * np.abs(alone).max(), err_msg=method.label)
 
 
 def pair(problem: Ensemble, theta: str) -> tuple[Problem, Problem]:
@@ -66,22 +78,31 @@ PAIRS = [(problem, theta) for problem in PROBLEMS for theta in problem.thetas]
 def test_two_sizes_in_one_process(problem: Ensemble) -> None:
     """A share: `test_two_sizes_with_every_method` goes through all."""
     for method in COMPILING:
-        if method.label in QUICK:
-            agree(method, pair(problem, problem.thetas[0]))
+        if method.name in QUICK:
+            agree(method, *pair(problem, problem.thetas[0]))
 
 
-@pytest.mark.parametrize("label", QUICK)
-def test_two_numbers_of_rows_at_one_n(label: str) -> None:
+@pytest.mark.parametrize("name", QUICK)
+def test_two_numbers_of_rows_at_one_n(name: str) -> None:
     """W of n and of 2n rows have data of the same shapes, and forms that differ."""
-    method = next(m for m in METHODS if m.label == label)
-    agree(method, tuple(AnalysisL1.draw(n=8, seed=1, operator=operator) for operator in ("random", "random-2n")))
+    method = next(m for m in COMPILING if m.name == name)
+    agree(method, *(AnalysisL1.draw(n=8, seed=1, operator=operator) for operator in ("random", "random-2n")))
+
+
+def together() -> list[tuple[Ensemble, str, GradientMethod]]:
+    """Every problem with its first theta and every method that compiles; on a share those that do not."""
+    found: list[tuple[Ensemble, str, GradientMethod]] = []
+    for problem in PROBLEMS:
+        instance = pair(problem, problem.thetas[0])[0]
+        chosen = [method for method in COMPILING if "jax" in method.requires or problem.name in SHARE]
+        found += [(problem, problem.thetas[0], method) for method in chosen if not method.unsupported(instance)]
+    return found
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("method", COMPILING, ids=lambda method: method.label)
-@pytest.mark.parametrize(("problem", "theta"), PAIRS, ids=lambda part: getattr(part, "name", part))
+@pytest.mark.parametrize(("problem", "theta", "method"), together(), ids=lambda part: getattr(part, "name", part))
 def test_two_sizes_with_every_method(problem: Ensemble, theta: str, method: GradientMethod) -> None:
-    agree(method, pair(problem, theta))
+    agree(method, *pair(problem, theta))
 
 
 @pytest.mark.parametrize(("problem", "theta"), PAIRS, ids=lambda part: getattr(part, "name", part))

@@ -71,3 +71,28 @@ def test_a_changed_module_changes_the_key(monkeypatch: pytest.MonkeyPatch, tmp_p
     _proof_cache._prover.cache_clear()
     keys.add(_proof_cache._key(problem))
     assert len(keys) == len(paths) + 1
+
+
+BESIDE = {
+    "my method.py": "import near\ndef f():\n    from parts import first\n    import deep.er.est\nimport numpy, parts.third\n",
+    "near.py": "from further import *\nif TYPE_CHECKING:\n    import unused\n",
+    "further.py": "import near\nimport broken\n",
+    "broken.py": "def :\n",
+    "parts/__init__.py": "from . import second\n",
+    "parts/first.py": "from .second import x\nfrom ..outside import y\n",
+    "parts/second.py": "x = 1\n",
+    "parts/third.py": "",
+    "deep/__init__.py": "",
+    "deep/er/__init__.py": "",
+    "deep/er/est.py": "from ...near import z\nfrom .. import down\n",
+    "deep/down.py": "",
+}
+
+
+def test_a_file_rests_on_what_it_imports_from_beside_it(tmp_path: Path) -> None:
+    """Files, packages, relative imports and cycles; not what is for type checkers, what lies elsewhere or is unused."""
+    for name, text in {**BESIDE, "unused.py": "", "parts/unused.py": ""}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {path.relative_to(tmp_path.resolve()).as_posix() for path in _sources.beside(tmp_path / "my method.py")}
+    assert found == set(BESIDE)
