@@ -14,13 +14,13 @@ from harness.answers import told
 from harness.knobs import parse, turned
 from harness.nearest import unknown
 from harness.userfiles import NamingError, Place, absolute, held, is_source, place, written
-from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
+from methods import CORE, LIMITS, METHODS, SETTINGS, GradientMethod
 from methods.unrolled import Unrolled
 from problems import PROBLEMS, Ensemble, Problem
 
 # Checked beside METHODS and never measured: a second penalty of ADMM, for the answers differ where no gradient exists.
 CHECKED: tuple[GradientMethod, ...] = (Unrolled("admm-stiff"),)
-OURS: tuple[GradientMethod, ...] = METHODS + SETTINGS + YARDSTICKS
+OURS: tuple[GradientMethod, ...] = METHODS + SETTINGS + LIMITS
 TEXTS = ("name", "family", "knob", "batching", "biased", "citation", "formula")
 ALL = "dargmin list shows all"
 
@@ -45,7 +45,7 @@ def with_ladders(methods: Iterable[GradientMethod]) -> dict[str, GradientMethod]
 
 
 def entries(named: Iterable[str] = ()) -> tuple[GradientMethod, ...]:
-    """The methods of the suite, further settings and yardsticks, then those that the sources name."""
+    """The methods of the suite, further settings and limits, then those that the sources name."""
     theirs = [source for source in dict.fromkeys(named) if not _holds_a_problem(source)]
     return _distinct(OURS + tuple(method for source in theirs for method in _methods(source, "--method")))
 

@@ -19,9 +19,7 @@ from harness.runner import Options, Runner, method_facts, unfinished
 from harness.sweeps import Sweep, plan
 from harness.userfiles import contents
 from methods import METHODS, SETTINGS
-from results import Planned, Run, RunError
-
-SUCCEEDED = ("ok", "inaccurate")  # statuses of a cell that has its figures
+from results import ANSWERED, Planned, Run, RunError
 
 
 def run(request: Request, target: Path, dry_run: bool) -> Path | None:
@@ -32,7 +30,7 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
     if not cells:
         raise ValueError("the plan has no cells; give other methods or axes")
     if dry_run:
-        _print_plan(cells, options)
+        _print_plan(cells, options, target.parent)
         return None
     client = cluster.connect(asked.executor, asked.scheduler)
     versions = _versions(options.sources)
@@ -45,7 +43,7 @@ def run(request: Request, target: Path, dry_run: bool) -> Path | None:
         method_facts(planned, [method.label for method in (*methods, *SETTINGS)]),
         asdict(options),
     )
-    _print_plan(cells, options)
+    _print_plan(cells, options, target.parent)
     return _measure(made, options, client)
 
 
@@ -82,7 +80,7 @@ def in_vain(path: Path) -> str:
     """What is said where no cell of a finished run succeeded; empty where one did."""
     made = Run.open(path)
     rows = [row for key, row in made.rows().items() if key in made.cells]
-    if any(row["status"] in SUCCEEDED for row in rows) or not rows:
+    if any(row["status"] in ANSWERED for row in rows) or not rows:
         return ""
     counts = ", ".join(f"{count} {status}" for status, count in Counter(row["status"] for row in rows).items())
     return f"none of {_count(len(rows), 'cell')} succeeded ({counts}); the first: {rows[0]['label']}: {rows[0]['reason']}"
@@ -122,7 +120,8 @@ def _measure_alone(made: Run, options: Options, client: Any) -> Path:
     return made.path
 
 
-def _print_plan(cells: tuple[Planned, ...], options: Options) -> None:
+def _print_plan(cells: tuple[Planned, ...], options: Options, folder: Path) -> None:
+    """What is measured, and what is known of its time from the runs in the folder."""
     console = Console(stderr=True)
     blocks = len({cell.block() for cell in cells})
     settings = f"{_count(len({c.label for c in cells}), 'setting')} of {_count(len({c.method for c in cells}), 'method')}"
@@ -130,13 +129,14 @@ def _print_plan(cells: tuple[Planned, ...], options: Options) -> None:
     counts = Counter((cell.measure, _where(cell), cell.n) for cell in cells)
     for (measure, where, n), count in sorted(counts.items()):
         console.print(f"  {measure:6} {where:24} n = {n:<5} {_count(count, 'cell')}")
-    about = _about(estimate.seconds(cells, options))
-    console.print(f"estimate: about {about} on an idle machine with one call at most {options.timeout_s:g} s")
+    most = _duration(estimate.sampling(cells, options))
+    console.print(f"sampling: at most {most} ({options.budget_s:g} s a cell), and set-up, first calls and proofs before it")
+    if (before := estimate.earlier(cells, options, folder)) is not None:
+        console.print(f"the same plan took {_duration(before)} here before")
 
 
-def _about(seconds: float) -> str:
-    """No digit that an estimate within a factor of two does not have."""
-    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < 90 else f"{round(seconds / 60)} min"
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def _where(cell: Planned) -> str:

@@ -21,7 +21,7 @@ from harness.costs import PIPES, Ledger
 from harness.judge import of_reference
 from harness.processes import Handle, Limits, Lost, context
 from harness.timing import Sample
-from harness.worker import DIFFERENCES, First, Refused, Settings, Worker, missing
+from harness.worker import First, Refused, Settings, Worker, compared_with, missing
 from methods import GradientMethod
 from problems import Problem, Reference
 from problems.base import Array
@@ -143,7 +143,7 @@ class Runner:
         open_cells = [cell for cell in cells if not self._settled(cell)]
         drawn = self._drawn(open_cells) if open_cells else None
         differences: Array | None = None
-        for cell in sorted(open_cells, key=lambda cell: cell.planned.label != DIFFERENCES):
+        for cell in sorted(open_cells, key=lambda cell: not compared_with(self._catalogue[cell.planned.label])):
             if drawn is not None:
                 found = self._first(cell, Worker.memory if memory_pass else Worker.prepare, *drawn, differences)
                 differences = differences if found is None else found

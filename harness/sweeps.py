@@ -11,7 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 from harness.catalogue import drawn, problem_named
-from methods import CORE, METHODS, SETTINGS, YARDSTICKS, GradientMethod
+from methods import CORE, LIMITS, METHODS, SETTINGS, GradientMethod
 from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned
 from results.sweeps import described, joined
@@ -55,8 +55,8 @@ class Sweep:
         usual = self._usual() if methods is None else methods
         names = {method.name for method in usual}
         settings = [m for m in SETTINGS if m.label in self.methods and m.name in names]
-        yardsticks = [m for m in YARDSTICKS if m.name in self.methods]  # they come with a preset that names them
-        chosen = [m for m in dict.fromkeys([*usual, *settings, *yardsticks]) if self._chooses(m, methods is not None)]
+        limits = [m for m in LIMITS if m.name in self.methods]  # they come with a preset that names them
+        chosen = [m for m in dict.fromkeys([*usual, *settings, *limits]) if self._chooses(m, methods is not None)]
         return [
             _planned(variant, self, point, device, threads)
             for point in self.points()

@@ -38,7 +38,6 @@ from results import Planned
 from results.record import Ending, Judgement, Memory, SetUp
 
 THETAS = 8
-DIFFERENCES = "fd-entrywise"  # the label whose answer is the papers' yardstick
 SAMPLES = 4
 OUT_OF_MEMORY = (
     "can't allocate", "RESOURCE_EXHAUSTED", "bad_alloc", "Unable to allocate", "out of memory", "Out of memory",
@@ -75,7 +74,7 @@ class First(NamedTuple):
     set_up: SetUp
     ending: Ending
     judgement: Judgement
-    differences: Array | None  # the gradient, where the method is DIFFERENCES
+    differences: Array | None  # the gradient, where it is what the papers compare with
     memory: Memory = Memory()
 
 
@@ -187,9 +186,10 @@ class Worker:
         """Set up, and judge the first answer."""
         set_up, gradient = self.set_up(key, planned, problem)
         with self.clock.timed("judging"):
-            promise = promised(self._catalogue[planned.label], problem, reference)
+            method = self._catalogue[planned.label]
+            promise = promised(method, problem, reference)
             ending, judgement = judge(gradient, problem, reference, promise, differences)
-        kept = to_numpy(gradient.grad) if planned.label == DIFFERENCES and ending.status == "ok" else None
+        kept = to_numpy(gradient.grad) if compared_with(method) and ending.status == "ok" else None
         return First(set_up, ending, judgement, kept)
 
     def set_up_again(self, key: str, planned: Planned, problem: Problem) -> None:
@@ -295,6 +295,11 @@ def _thetas(prepared: Prepared, problem: Problem, rng: np.random.Generator) -> l
     if isinstance(prepared, Chained):
         return timing.training_path(prepared, theta, THETAS)
     return [theta, *(problem.perturbed(rng) for _ in range(THETAS - 1))]
+
+
+def compared_with(method: GradientMethod) -> bool:
+    """Whether the papers' own metric is the distance to what this method returns."""
+    return method.papers_truth and method.label == method.name
 
 
 def missing(method: GradientMethod) -> str:

@@ -106,16 +106,16 @@ METHODS: tuple[GradientMethod, ...] = (
 # Other settings, run where a sweep of the method or a user names their label.
 SETTINGS: tuple[GradientMethod, ...] = (ConeLayer(adjoint="dense"), Blorc(threads=2))
 
-# What is timed beside the methods and is none: run by name alone.
-YARDSTICKS: tuple[GradientMethod, ...] = (LapackLimit(),)
+# Limits of speed, which are timed beside the methods and are none: run by name alone.
+LIMITS: tuple[GradientMethod, ...] = (LapackLimit(),)
 
 __all__ = [
     "CORE",
     "DEVICES",
+    "LIMITS",
     "METHODS",
     "PEERS",
     "SETTINGS",
-    "YARDSTICKS",
     "Chained",
     "Gradient",
     "GradientMethod",

@@ -81,6 +81,7 @@ class GradientMethod(ABC):
     knob: ClassVar[str] = ""  # the field that the work-precision ladder sweeps
     identity: ClassVar[tuple[str, ...]] = ()  # fields that are part of the name, not knobs
     biased: ClassVar[str] = ""  # why its answer is off by design, so that a large error is no fault; empty: it is not
+    papers_truth: ClassVar[bool] = False  # whether the papers measure errors against it: a metric beside ours, no judge
     batching: ClassVar[str] = "native"  # or "loop": a Python loop over the signals of a batch
     citation: ClassVar[str] = ""
     formula: ClassVar[str] = ""

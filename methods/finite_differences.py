@@ -33,6 +33,7 @@ class EntrywiseDifferences(GradientMethod):
 
     name: ClassVar[str] = "fd-entrywise"
     family: ClassVar[str] = "finite differences"
+    papers_truth: ClassVar[bool] = True
     knob: ClassVar[str] = "h"
     batching: ClassVar[str] = "loop"
     formula: ClassVar[str] = "g_j = (Q(theta + h e_j) - Q(theta - h e_j)) / 2h"

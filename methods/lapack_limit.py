@@ -1,4 +1,4 @@
-"""What LAPACK needs once the sign pattern is given away: the yardstick of speed for methods that must find it."""
+"""What LAPACK needs once the sign pattern is given away: the limit of speed for methods that must find it."""
 
 from __future__ import annotations
 

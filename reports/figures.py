@@ -14,6 +14,8 @@ from reports import fronts, sweeps
 from reports.select import Study
 from reports.style import theme
 
+CHAPTERS = ("front", "scaling", "level", "grid", "profile")  # of the page, that have figures
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -25,6 +27,10 @@ class Drawing:
     caption: str
     draw: Callable[[Study], Figure | str]
     folded: bool = False  # a click away: what shows every method by itself
+
+    def __post_init__(self) -> None:
+        if self.section not in CHAPTERS:
+            raise ValueError(f"the section of figure {self.name!r} must be one of {', '.join(CHAPTERS)}, got {self.section!r}")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from reports import select, text
-from reports.select import BLOCK, YARDSTICK, Study
+from reports.select import BLOCK, LIMIT, Study
 from reports.style import OTHERS, families, handle, hue, legend, panels, styles
 from results import statistics
 
@@ -26,10 +26,10 @@ TITLE = 36  # characters of a line
 
 
 def settings(study: Study, column: str = "seconds") -> pd.DataFrame:
-    """One point for every setting and ladder instance, but for yardsticks: median cost and error over the seeds."""
+    """One point for every setting and ladder instance, but for limits: median cost and error over the seeds."""
     measure, unit, _ = COSTS[column]
     rows = select.ladders(study, measure)
-    rows = rows[rows.family != YARDSTICK]
+    rows = rows[rows.family != LIMIT]
     if column == "peak_bytes":
         rows = rows[~(rows.peak_bytes < rows.floor_bytes)]
     found = [group.assign(where=where, cost=group[column].astype(float) * unit) for where, group in select.instances(rows)]

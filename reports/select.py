@@ -41,7 +41,7 @@ class Study:
 
     @cached_property
     def labels(self) -> list[str]:
-        """The headline labels by family, in the order of FAMILIES."""
+        """The headline labels by family, in the order of LEADING."""
         kept = self.frame.loc[self.frame.headline, ["label", "family"]].drop_duplicates("label")
         return sorted(kept.label, key=lambda label: (family_rank(self.family(label)), label))
 
@@ -67,7 +67,8 @@ class Study:
         return dict(zip(self.frame.label, self.frame.family, strict=True))
 
 
-FAMILIES = (
+# The families that stand first, in this order and with hues of their own; all others follow by name.
+LEADING = (
     "closed form",
     "autodiff of the closed form",
     "unrolling",
@@ -77,12 +78,12 @@ FAMILIES = (
     "warm start",
     "user",
 )
-YARDSTICK = "limit"  # the family of what is timed beside the methods and is none
+LIMIT = "limit"  # the family of what is timed beside the methods and is none
 
 
 def family_rank(family: str) -> tuple[int, str]:
     """Known families in their order, unknown ones behind them by name."""
-    return (FAMILIES.index(family), "") if family in FAMILIES else (len(FAMILIES), family)
+    return (LEADING.index(family), "") if family in LEADING else (len(LEADING), family)
 
 
 def load(runs: Sequence[Run]) -> Study:
@@ -103,7 +104,7 @@ def load(runs: Sequence[Run]) -> Study:
 
 def _derive(frame: pd.DataFrame, methods: dict[str, dict[str, Any]]) -> pd.DataFrame:
     chosen = [bool(methods.get(label, {}).get("headline", True)) for label in frame.label]
-    headline = pd.Series(chosen, index=frame.index, dtype=bool) & (frame.family != YARDSTICK)
+    headline = pd.Series(chosen, index=frame.index, dtype=bool) & (frame.family != LIMIT)
     answered = frame.status.isin(ANSWERED)
     judged = frame.reference_status.isin(JUDGED)
     floor = frame.reference_radius.astype(float).clip(lower=ROUND_OFF).fillna(ROUND_OFF)

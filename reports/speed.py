@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports import text
-from reports.select import INSTANCE, PEER_METHOD, YARDSTICK, Study, describe, family_rank
+from reports.select import INSTANCE, LIMIT, PEER_METHOD, Study, describe, family_rank
 from reports.text import Cell, Table
 from results import statistics
 from results.statistics import Estimate
@@ -29,11 +29,11 @@ def table(study: Study) -> Table:
     setting = [name for name in INSTANCE if timed[name].nunique(dropna=False) > 1] or ["operator"]
     lines = []
     for key, rows in timed.groupby(setting, dropna=False, sort=True):
-        limit = rows[rows.family == YARDSTICK]
+        limit = rows[rows.family == LIMIT]
         if limit.empty:
             continue
         where = ", ".join(describe(name, value) for name, value in zip(setting, key, strict=True))
-        others = rows[(rows.family != YARDSTICK) & rows.seconds.notna()]
+        others = rows[(rows.family != LIMIT) & rows.seconds.notna()]
         order = sorted(others.label.unique(), key=lambda label: (family_rank(study.family(label)), label))
         lines += [_line(where, label, others, limit) for label in order]
     columns = ("setting", "method", "us a signal [95 % CI]", f"{PEER_METHOD} / it", "it / limit", "error", "|Z|", "solver")

@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.select import FAMILIES, Study, family_rank
+from reports.select import LEADING, Study, family_rank
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 OTHERS = "0.85"  # the methods of the other families behind a panel
 LIGHT, DARK = 0.64, 0.34  # lightness of the first and last member of a family
-# A hue for each of FAMILIES, then one for each other family of the run in the order of their names.
+# A hue for each of LEADING, then one for each other family of the run in the order of their names.
 HUES = (
     "#0173b2", "#8b5fd6", "#029e73", "#de8f05", "#c8373a", "#8c7a5b", "#555555", "#a0008a",
     "#0fb5c9", "#8a8f3c", "#d65a9c", "#7a3b12", "#4f7f3a", "#2b2f9e", "#e2714a", "#6d8fae",
@@ -58,8 +58,8 @@ def _members(study: Study, family: str) -> list[str]:
 
 def hue(study: Study, family: str) -> str:
     """The colour of a family, the same in every figure of the study."""
-    others = [one for one in families(study) if one not in FAMILIES]
-    place = FAMILIES.index(family) if family in FAMILIES else len(FAMILIES) + (others.index(family) if family in others else 0)
+    others = [one for one in families(study) if one not in LEADING]
+    place = LEADING.index(family) if family in LEADING else len(LEADING) + (others.index(family) if family in others else 0)
     return HUES[place % len(HUES)]
 
 

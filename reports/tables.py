@@ -125,7 +125,7 @@ def _cost(settings: pd.DataFrame, target: float) -> Cell:
     return text.milliseconds(within.seconds.min()) if len(within) else Cell("not reached", math.inf)
 
 
-def yardstick(study: Study) -> str:
+def divisor(study: Study) -> str:
     """The label all others are divided by: blorc, else the one that answered on most blocks, the faster first."""
     if REFERENCE_METHOD in study.labels:
         return REFERENCE_METHOD
@@ -148,8 +148,8 @@ def _paired(rows: pd.DataFrame, label: str, to: str) -> pd.DataFrame:
 
 
 def ratios(study: Study) -> Table:
-    """Every headline label against the yardstick."""
-    to = yardstick(study)
+    """Every headline label against the one that all are divided by."""
+    to = divisor(study)
     lines = [_ratio_row(study, label, to) for label in study.labels if label != to]
     lines.sort(key=lambda line: line[2].order)
     columns = (

@@ -126,7 +126,7 @@ METHODS = (
         "methods/finite_differences.py",
         "return (q(theta + h * direction) - q(theta - h * direction)) / (2 * h)",
         "return (q(theta + h * direction) - q(theta)) / h",
-        "a solve saved: the error is h in place of h^2, in the papers' own yardstick too",
+        "a solve saved: the error is h in place of h^2, in the papers' own metric too",
         ("test_laws", "test_methods"),
     ),
     Fault(

@@ -188,7 +188,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     done = within("run", "--preset", "default", "--dry-run", "--out", str(tmp_path / "run"))
     assert done.returncode == 0
     assert "cells in" in done.stderr
-    assert "estimate: about" in done.stderr
+    assert "sampling: at most" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

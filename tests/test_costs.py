@@ -1,77 +1,61 @@
-"""What a run costs: the ledger, what the timer adds, the table of the report, and the estimate of a plan."""
+"""What a run costs: the ledger, what the timer adds, the table of the report, and what is known of a plan before it starts."""
 
 from __future__ import annotations
 
+import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import _runs
 import pytest
 
-from harness import commands, timing
+from harness import commands, environment, estimate, timing
 from harness.costs import Ledger
-from harness.estimate import CELL_S, LAWS, PROOF, START_S, Law, seconds
-from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
+from harness.request import Request
 from harness.runner import Options
-from harness.sweeps import plan
-from harness.timing import SAMPLE_S
-from harness.worker import SAMPLES
-from methods import METHODS
+from harness.sweeps import Sweep, plan
+from methods.blorc import Blorc
 from reports import costs
 from reports.select import load
 from results import Run
 
 
-def test_the_estimate_is_that_of_a_run_within_a_factor_of_three(tmp_path: Path) -> None:
-    """Of what samples, since the starts of the workers and the imports depend on what else the machine does."""
-    axes = {"n": "16,36", "seeds": "0:3", "operators": ["tv", "random"]}
-    request = commands.Request(None, axes, ("blorc", "closed-form-torch", "fd-directional"), 1, "cpu", 0.3, None, 300.0, 8.0)
-    path = commands.run(request, tmp_path / "run", dry_run=False)
-    assert path is not None
+def test_sampling_takes_its_budget_a_timed_cell_at_most() -> None:
+    cells = plan((Sweep(n=(8, 16)), Sweep(n=(8,), measure="memory")), (Blorc(),))
+    assert estimate.sampling(cells, Options(budget_s=0.3)) == pytest.approx(0.6)
+
+
+def test_what_the_same_plan_took_here_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = Request(None, {"n": "8", "seeds": "0:2"}, ("blorc", "fd-directional"), 1, "cpu", 0.1, None, 300.0, 8.0)
+    path = commands.run(request, tmp_path / "first", dry_run=False)
+    assert path is not None and "here before" not in capsys.readouterr().err
     run = Run.open(path)
-    spent = sum(line["own_s"] for line in run.costs)
-    found = seconds(run.cells.values(), Options(budget_s=0.3)) - START_S
-    assert len(run.cells) == 36
-    assert spent / 3 < found < 3 * spent
+    cells, options = tuple(run.cells.values()), Options(budget_s=0.1)
+    spent = sum(line["wall_s"] for line in run.costs)
+    assert estimate.earlier(cells, options, tmp_path) == pytest.approx(spent) and 0 < spent < 60
+    assert estimate.earlier(cells[1:], options, tmp_path) is None
+    assert estimate.earlier(cells, replace(options, budget_s=0.2), tmp_path) is None
+    assert estimate.earlier(cells, options, tmp_path / "first") is None
+    commands.run(request, tmp_path / "second", dry_run=True)
+    assert f"the same plan took {spent:.0f} s here before" in capsys.readouterr().err
 
 
-def test_the_estimate_of_a_cell_is_its_rounds_and_what_comes_before() -> None:
-    cell = _cell("blorc", 64)
-    law = Law(1e-4, 2e-5, 2.4)
-    assert dict(LAWS)["blorc"] == law
-    call, proof = law.floor + law.signal, PROOF.floor + PROOF.signal
-    options = [Options(budget_s=budget) for budget in (0.02, 0.04, 1.0)]
-    first, second, third = (seconds([cell], one) - START_S - CELL_S - proof - 2 * call for one in options)
-    assert first == pytest.approx(0.02 + options[0].rounds * call)
-    assert second == pytest.approx(0.04 + options[1].rounds * call)
-    most = SAMPLES * SAMPLE_S  # the samples of a round are counted: a cell of short calls is done before its budget is
-    assert third == pytest.approx(options[2].rounds * (call + most)) and third < 1.0
-    doubled = seconds([cell, replace(cell, seed=1)], options[0]) - START_S
-    assert doubled == pytest.approx(2 * (seconds([cell], options[0]) - START_S))
-    again = seconds([cell, replace(cell, label="blorc-x")], options[0]) - START_S
-    assert again == pytest.approx(doubled - proof)  # a block is proven once
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_the_estimate_of_every_preset_grows_with_its_budget_and_with_its_cells(preset: str) -> None:
-    options = Options(budget_s=BUDGET_S.get(preset, 1.0), timeout_s=TIMEOUT_S.get(preset, 60.0))
-    cells = plan(PRESETS[preset])
-    assert START_S < seconds(cells[: len(cells) // 2], options) < seconds(cells, options)
-    assert seconds(cells, replace(options, budget_s=options.budget_s / 2)) < seconds(cells, options)
-
-
-def test_beyond_a_limit_nothing_is_estimated() -> None:
-    (entrywise,) = (method for method in METHODS if method.name == "fd-entrywise")
-    cells = [_cell(entrywise.name, n) for n in (64, 128, 256, 512)]
-    options = Options(budget_s=0.2, timeout_s=10.0)
-    through = [seconds(cells[:count], options) for count in (1, 2, 3, 4)]
-    assert through[1] - through[0] > options.timeout_s
-    assert through[3] - through[2] < 10  # the proof of a reference, and no call
-
-
-def _cell(label: str, n: int):  # type: ignore[no-untyped-def]
-    return _runs.planned(_runs.Kind(label, "any", 0.0, 0.0, 0.0), n=n)
+def test_a_run_that_is_not_whole_or_of_another_processor_tells_nothing(tmp_path: Path) -> None:
+    run = _runs.build(tmp_path / "run", pairs=_runs.small())
+    cells, options = tuple(run.cells.values()), Options()
+    (run.path / "plan.json").write_text(
+        json.dumps(json.loads((run.path / "plan.json").read_text()) | {"settings": asdict(options)})
+    )
+    run.append_costs({"block": "", "wall_s": 7.0})
+    assert estimate.earlier(cells, options, tmp_path) is None  # of the synthetic processor
+    (run.path / "environment.json").write_text(json.dumps({"processor": environment.processor()}))
+    assert estimate.earlier(cells, options, tmp_path) == 7.0
+    lines = (run.path / "records.jsonl").read_text().splitlines(keepends=True)
+    (run.path / "records.jsonl").write_text("".join(lines[1:]))
+    assert estimate.earlier(cells, options, tmp_path) is None
+    (run.path / "environment.json").write_text("{")
+    assert estimate.earlier(cells, options, tmp_path) is None
 
 
 def test_the_phases_of_a_line_add_up_to_its_wall() -> None:

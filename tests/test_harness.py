@@ -59,7 +59,7 @@ def test_knobs_all_adds_the_ladder() -> None:
     assert len(labels) == len(set(labels)) == len({fista[0], *fista[0].ladder()})
 
 
-def test_a_yardstick_comes_with_a_sweep_that_names_it_and_with_no_other() -> None:
+def test_a_limit_comes_with_a_sweep_that_names_it_and_with_no_other() -> None:
     named = plan((Sweep(methods=("blorc", "lapack-limit")),), (Blorc(),))
     assert [cell.label for cell in named] == ["blorc", "lapack-limit"]
     assert [cell.label for cell in plan((Sweep(),), METHODS) if cell.family == "limit"] == []

@@ -11,11 +11,10 @@ import pytest
 from harness import commands
 from harness.catalogue import ensemble, select
 from harness.check import Checker
-from harness.estimate import seconds
 from harness.processes import Limits
 from harness.runner import Options, Runner, blocks
 from harness.sweeps import Sweep, plan
-from methods import METHODS, GradientMethod, to_numpy
+from methods import GradientMethod, to_numpy
 from problems import AnalysisL1
 from results import Measured, Planned, Run
 
@@ -84,13 +83,6 @@ def test_a_resumed_run_keeps_the_limits(tmp_path: Path, monkeypatch: pytest.Monk
     commands.resume(tmp_path / "run")
     assert seen[0] == seen[1] and (seen[0].timeout_s, seen[0].preparation_s) == (7.0, 77.0)
     assert Run.open(tmp_path / "run").settings["preparation_s"] == asdict(seen[0])["preparation_s"]
-
-
-def test_the_estimate_knows_that_a_first_call_may_outlast_the_limit_of_calls() -> None:
-    (entrywise,) = (method for method in METHODS if method.name == "fd-entrywise")
-    cells = plan((Sweep(n=(128,)),), (entrywise,))  # about 15 s a call
-    short, long = (seconds(cells, Options(timeout_s=5.0, preparation_s=limit)) for limit in (6.0, 300.0))
-    assert long - short > 5.0
 
 
 # What is compiled when

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness import listing
-from methods import METHODS, YARDSTICKS, GradientMethod
+from methods import LIMITS, METHODS, GradientMethod
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, Ensemble, _regression, logistic, signals
 
 
@@ -63,7 +63,7 @@ def test_the_overview_is_short_and_names_everything(capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert len(text.splitlines()) < 100
     words = set(re.split(r"[\s,;:()]+", text))
-    assert {method.name for method in METHODS + YARDSTICKS} | {problem.name for problem in PROBLEMS} <= words
+    assert {method.name for method in METHODS + LIMITS} | {problem.name for problem in PROBLEMS} <= words
     assert {theta for problem in PROBLEMS for theta in problem.thetas} | {*OPERATORS, *FIXED_OPERATORS, *SIGNALS} <= words
 
 
