@@ -24,7 +24,9 @@ from rich.console import Console
 import reports
 from reports import fronts, large, laws, operators, select, speed, style, tables, terminal_table, text, write_report
 from reports.failures import reasons, statuses, unjudged
+from reports.figures import CHAPTERS, DRAWINGS, Drawing
 from reports.findings import findings
+from reports.page import sections
 from reports.select import Study, load
 from results import Measured, Planned, Run, statistics
 
@@ -672,3 +674,10 @@ def test_large_instances_have_their_time_memory_and_reference(tmp_path: Path) ->
 
 def test_without_large_instances_there_is_no_table_of_them(study: Study) -> None:
     assert large.sections(study) == []
+
+
+def test_a_figure_belongs_to_a_chapter_of_the_page(study: Study) -> None:
+    chapters = [section.name for section in sections(study, ())]
+    assert set(CHAPTERS) <= set(chapters) and {drawing.section for drawing in DRAWINGS} == set(CHAPTERS)
+    with pytest.raises(ValueError, match=r"the section of figure 'mine' must be one of front, .* got 'frnt'"):
+        Drawing("mine", "frnt", "Mine", "", lambda study: "")
