@@ -230,10 +230,10 @@ def doubt(w: Array, y: Array, beta: float, signs: Array, keeps_rank: bool) -> st
     if found is None:  # dependent rows whose minimum-norm dual leaves the box
         return "" if keeps_rank else DEPENDENT
     near = np.abs(dual.w[bound] @ found.x) <= HIDDEN * np.linalg.norm(y)
-    found = replace(found, unclear=found.unclear or bool(near.any()), factor=replace(found.factor, reciprocal=1.0))
-    text = found.doubt
+    asked = replace(found, unclear=found.unclear or bool(near.any()), factor=replace(found.factor, reciprocal=1.0))
+    text = asked.doubt
     if keeps_rank and text == DEPENDENT:
-        text = TOUCHING if found.touching else ""
+        text = TOUCHING if asked.touching else ""
     scales = lengths[~bound]
     reciprocal = found.factor.reciprocal * (scales.min() / scales.max()) ** 2 if scales.size else 1.0
     return text or ill_conditioned(reciprocal)

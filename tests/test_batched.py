@@ -233,10 +233,10 @@ def test_a_worker_measures_on_every_device(device: str) -> None:
     (planned,) = plan([sweep], device=device)
     worker = Worker(SimpleNamespace(send=lambda message: None), Settings((), (0,), 0, "", True))  # type: ignore[arg-type]
     drawn = worker.reference(planned)
-    columns = worker.prepare("cell", planned, drawn["problem"], drawn["reference"])
-    assert columns["status"] == "ok" and columns["error_rel"] < EXACT
-    assert all(sample.total > sample.forward > 0 for sample in worker.sample("cell", True, 0.02)["samples"])
-    assert worker.memory("again", planned, drawn["problem"], drawn["reference"])["status"] == "ok"
+    first = worker.prepare("cell", planned, *drawn, None)
+    assert first.ending.status == "ok" and first.judgement.error_rel < EXACT
+    assert all(sample.total > sample.forward > 0 for sample in worker.sample("cell", True, 0.02).samples)
+    assert worker.memory("again", planned, *drawn, None).ending.status == "ok"
 
 
 def test_memory_on_a_gpu_is_that_of_its_allocator() -> None:

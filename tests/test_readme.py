@@ -103,7 +103,7 @@ def test_the_problem_of_the_readme_is_run_from_a_file_that_lies_anywhere(tmp_pat
     (command,) = re.findall(r"dargmin (run --problem path/to/my_ridge.py:ENSEMBLE [^#]*)", README)
     dargmin = str(Path(sys.executable).with_name("dargmin"))
     given = [*command.replace("path/to/", "").split(), "--budget", "0.02", "--no-report", "--out", "run"]
-    done = _with(tmp_path, [dargmin, *given])
+    done = _with(tmp_path, dargmin, *given)
     assert done.returncode == 0, done.stderr
     frame = Run.open(tmp_path / "run").frame()
     assert list(frame["problem"]) == ["my-ridge"] * 2 and set(frame["status"]) == {"ok"}
