@@ -38,7 +38,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def _python(code: str, *flags: str, cwd: Path = ROOT, path: str = str(ROOT)) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *flags, "-c", code]
-    environment = {**os.environ, "PYTHONPATH": path}
+    as_users = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}  # a run sets it for its own
+    environment = {**as_users, "PYTHONPATH": path}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
