@@ -135,7 +135,7 @@ METHODS = (
         "problem.loss(form.read(t)(v), t)",
         "problem.loss(form.read(theta)(v), t)",
         "the wrong variable: x = R(z, theta) is read at a theta held constant, so on a dual dR/dtheta is lost",
-        ("test_inexact", "test_implicit", "test_laws"),
+        ("test_inexact", "test_implicit", "test_laws", "test_methods"),
     ),
     Fault(
         "diffcp-claim",
@@ -170,7 +170,7 @@ PROBLEMS = (
         "return float((np.abs(transfer) ** 2).sum(axis=0).max())",
         "return float((np.abs(transfer) ** 2).max())",
         "a dropped sum: |K|^2 of several filters is too small, so steps are too long, and the bound of the proof too tight",
-        ("test_linear", "test_algorithms"),
+        ("test_linear", "test_algorithms", "test_images"),
     ),
     Fault(
         "lasso-certificate",
@@ -186,7 +186,7 @@ PROBLEMS = (
         "dz - step * xp.sign(z) * dweight",
         "dz - xp.sign(z) * dweight",
         "a dropped factor: the weak derivative of soft thresholding in its weight, for all steps but 1",
-        ("test_penalties",),
+        ("test_penalties", "test_implicit"),
     ),
     Fault(
         "coupled-steps",
@@ -358,7 +358,7 @@ LAYERS = (
         "beta, keeps_rank=bool(fixed))",
         "beta)",
         "a dropped argument: dependent zero rows are called a kink where W is fixed, and they are none",
-        ("test_layer_kinks",),
+        ("test_layer_kinks", "test_layers"),
     ),
 )
 
