@@ -181,7 +181,7 @@ def drawn(of: Ensemble, *axes: Any) -> Problem:
     except Exception as error:
         raise NamingError(f"{of.name} cannot be drawn: {told(error)}; mend its draw") from error
     if not isinstance(found, Problem):
-        raise NamingError(f"draw of {of.name} must return a Problem, got {_kind(found)}; derive from problems.Problem")
+        raise NamingError(f"draw of {of.name} must return a Problem, got {_kind(found)}; derive from dargmin.Problem")
     theta = getattr(found, "theta", None)
     if not (isinstance(theta, np.ndarray) and theta.dtype == np.float64):
         got = f"{getattr(theta, 'dtype', '')} {_kind(theta)}".strip()
@@ -209,7 +209,7 @@ def _ensemble(where: Place, option: str) -> Ensemble:
     if where.knobs:
         raise NamingError(f"{option} takes no knobs, got {where}; leave {where.knobs} out")
     if not isinstance(found, Ensemble):
-        raise NamingError(f"{where} must be an Ensemble, got {_kind(found)}; make one with problems.Ensemble")
+        raise NamingError(f"{where} must be an Ensemble, got {_kind(found)}; make one with dargmin.Ensemble")
     axes = found.thetas, found.operators, found.signals
     if not (all(isinstance(axis, tuple) for axis in axes) and all(map(written, itertools.chain((found.name,), *axes)))):
         raise NamingError(f"{where}: name must be a str, thetas, operators and signals tuples of str of valid text; mend them")

@@ -280,7 +280,7 @@ BROKEN = {
     "def f(:\n": "cannot be imported: SyntaxError",
     "raise SystemExit(3)\n": "cannot be imported: SystemExit: 3",
     "x = 1\n": "has no 'E'; give a name that is defined in that file",
-    "E = 3\n": "must be an Ensemble, got int; make one with problems.Ensemble",
+    "E = 3\n": "must be an Ensemble, got int; make one with dargmin.Ensemble",
     "from methods.blorc import Blorc as E\n": "must be an Ensemble, got the class Blorc",
     source(thetas="()"): "thetas must name one kind of theta at least, got none",
     source(thetas="['weight']"): "thetas, operators and signals tuples of str",
@@ -289,7 +289,7 @@ BROKEN = {
     source(name="lasso"): "two problems have the name 'lasso'; give yours a name that no other problem has",
     source("1 / 0"): "mine cannot be drawn: ZeroDivisionError: division by zero; mend its draw",
     source("return draw(n)"): "mine cannot be drawn: TypeError",
-    source("return 3"): "draw of mine must return a Problem, got int; derive from problems.Problem",
+    source("return 3"): "draw of mine must return a Problem, got int; derive from dargmin.Problem",
     source("return Ridge(np.zeros((), np.float32), np.ones(n))"): "theta of mine must be a float64 array, got float32 ndarray",
     source("problem = Ridge.draw(n, seed, theta); object.__setattr__(problem, 'f', lambda: 0); return problem"): (
         "mine cannot be sent to a worker: "
