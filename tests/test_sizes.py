@@ -9,6 +9,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from harness.runner import Options, Runner, blocks
+from harness.sweeps import Sweep, plan
 from harness.worker import missing
 from methods import METHODS, GradientMethod, to_numpy
 from problems import PROBLEMS, AnalysisL1, Ensemble, Problem
@@ -80,6 +82,25 @@ def test_two_sizes_in_one_process(problem: Ensemble) -> None:
     for method in COMPILING:
         if method.name in QUICK:
             agree(method, *pair(problem, problem.thetas[0]))
+
+
+def test_two_sizes_in_one_run() -> None:
+    """A worker goes on from block to block: the larger size after the smaller has the errors that it has alone."""
+    methods = tuple(method for method in METHODS if method.name in QUICK)
+    sizes = {problem.name: SIZES.get(problem.name, (8, 12)) for problem in PROBLEMS if problem.name in SHARE}
+    sweeps = [Sweep(problem=problem, n=sizes[problem.name]) for problem in PROBLEMS if problem.name in SHARE]
+    both, alone = errors(sweeps, methods), errors([replace(sweep, n=sweep.n[1:]) for sweep in sweeps], methods)
+    assert len(alone) > len(sweeps) and len(both) == 2 * len(alone)
+    assert {cell: both[cell] for cell in alone} == alone
+
+
+def errors(sweeps: list[Sweep], methods: tuple[GradientMethod, ...]) -> dict[str, float]:
+    """The relative error of every cell that has one, by block and label."""
+    cells = {str(place): cell for place, cell in enumerate(plan(sweeps, methods))}
+    with Runner(cells.values(), Options(budget_s=0.01, rounds=1)) as runner:
+        rows = [row for _, members in blocks(cells) for row in runner.block(members)]
+    assert not {row.status for _, _, row in rows} - {"ok", "inaccurate", "unsupported"}
+    return {f"{cell.block()} {cell.label}": row.error_rel for _, cell, row in rows if row.status != "unsupported"}
 
 
 @pytest.mark.parametrize("name", QUICK)
