@@ -260,7 +260,7 @@ HARNESS = (
     ),
     Fault(
         "path-stands-still",
-        "harness/timing.py",
+        "harness/measure/timing.py",
         "place = index % (2 * count - 2)",
         "place = index % (2 * count - 1)",
         "off by one: a warm start is timed on the theta it has just solved, once every round trip",
@@ -268,7 +268,7 @@ HARNESS = (
     ),
     Fault(
         "limit-beyond",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "beyond = cell.planned.n + (not cell.in_preparation)",
         "beyond = cell.planned.n + cell.in_preparation",
         "a missing not: after a slow call other instances of the same n are not run, after a slow preparation they all are",
@@ -276,7 +276,7 @@ HARNESS = (
     ),
     Fault(
         "rounds-in-one-order",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "for index in rng.permutation(len(cells)):",
         "for index in range(len(cells)):",
         "the order is no longer random: a machine that slows down in a round slows down the same methods every time",
@@ -284,7 +284,7 @@ HARNESS = (
     ),
     Fault(
         "half-a-block-is-finished",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "if any(key not in finished for key, _ in members)",
         "if all(key not in finished for key, _ in members)",
         "all for any: --resume never measures the rest of a block of which a cell is there",
@@ -292,7 +292,7 @@ HARNESS = (
     ),
     Fault(
         "failed-sample-is-ok",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "            cell.fail(refusal.status, refusal.reason, handle.stderr())",
         "            pass",
         "a dropped line: a method that raises in a timed call keeps the status ok, without a time",

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from _exact import relative
 
-from harness import environment, memory, timing
-from harness.sweeps import Sweep, plan
-from harness.worker import Refused, Settings, Worker, _usable
+from harness import environment
+from harness.measure import memory, timing
+from harness.measure.worker import Refused, Settings, Worker, _usable
+from harness.plan.sweeps import Sweep, plan
 from methods import DEVICES, METHODS, GradientMethod, _batched, to_numpy
 from methods._bounded import counted
 from methods.blorc import Blorc

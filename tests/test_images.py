@@ -10,7 +10,7 @@ from _exact import relative
 from scipy import ndimage
 from scipy.sparse import csr_array
 
-from harness.catalogue import with_ladders
+from harness.plan.catalogue import with_ladders
 from methods import METHODS, Gradient, to_numpy
 from methods._frameworks import FRAMEWORKS
 from methods.blorc import Blorc

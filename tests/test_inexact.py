@@ -9,7 +9,7 @@ import pytest
 from _exact import relative
 from _judged import judged
 
-from harness.catalogue import ensemble
+from harness.plan.catalogue import ensemble
 from methods._bregman import form_of, iteration, start
 from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod

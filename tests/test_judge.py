@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from _judged import judged
 
-from harness.judge import ROUNDING
+from harness.checks.judge import ROUNDING
 from methods.blorc import Blorc
 from methods.blorc_paper import BlorcPaper
 from problems import AnalysisL1

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import listing
+from harness.commands import listing
 from methods import LIMITS, METHODS, GradientMethod
 from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, Ensemble, _regression, logistic, signals
 
@@ -79,7 +79,7 @@ def test_a_pair_has_its_facts_and_its_reason(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_list_loads_no_library_that_is_slow_to_import() -> None:
-    code = "import sys\nfrom harness.listing import show\nshow((), (), True)\nprint(*sys.modules)"
+    code = "import sys\nfrom harness.commands.listing import show\nshow((), (), True)\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert not {"sklearn", "pandas", "torch", "jax", "cvxpy"} & set(done.stdout.splitlines()[-1].split())
 

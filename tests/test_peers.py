@@ -7,9 +7,9 @@ import pytest
 from _exact import relative
 from _sharp import DEFAULTS, PEER_ERRORS, TIGHT, case, in_jax
 
-from harness.catalogue import select
-from harness.presets import PRESETS
-from harness.sweeps import plan
+from harness.plan.catalogue import select
+from harness.plan.presets import PRESETS
+from harness.plan.sweeps import plan
 from methods import PEERS, GradientMethod, to_numpy
 from methods.blorc_cvxpylayers import BlorcCvxpylayers
 from methods.peer_jaxopt import Jaxopt

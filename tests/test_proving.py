@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.table import Table
 
-from harness import proving
+from harness.commands import proving
 from problems import OPERATORS, _proof, _proof_cache
 
 

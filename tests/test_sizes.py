@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from harness.worker import missing
+from harness.measure.worker import missing
 from methods import METHODS, GradientMethod, to_numpy
 from problems import PROBLEMS, AnalysisL1, Ensemble, Problem
 from problems.base import Array

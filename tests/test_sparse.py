@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, diags_array, random_array
 
-from harness.catalogue import with_ladders
+from harness.plan.catalogue import with_ladders
 from methods import METHODS, Gradient
 from methods.blorc import Blorc
 from methods.blorc.sparse import SparseSolver, _Chain

@@ -11,13 +11,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness import cluster, environment, estimate
-from harness.catalogue import OURS, with_ladders
-from harness.nearest import require
-from harness.request import Request, read, require_device
-from harness.runner import Options, Runner, method_facts, unfinished
-from harness.sweeps import Sweep, plan
-from harness.userfiles import contents
+from harness import environment
+from harness.commands import estimate
+from harness.commands.request import Request, read, require_device
+from harness.measure import cluster
+from harness.measure.runner import Options, Runner, method_facts, unfinished
+from harness.plan.catalogue import OURS, with_ladders
+from harness.plan.nearest import require
+from harness.plan.sweeps import Sweep, plan
+from harness.plan.userfiles import contents
 from methods import METHODS, SETTINGS
 from results import ANSWERED, Planned, Run, RunError
 

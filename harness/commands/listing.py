@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from harness.answers import told
-from harness.catalogue import OURS, ensembles, select, small_instance
-from harness.worker import missing
+from harness.measure.worker import missing
+from harness.plan.catalogue import OURS, ensembles, select, small_instance
 from methods import GradientMethod
 from problems import FIXED_OPERATORS, IMAGE_THETAS, OPERATORS, PROBLEMS, SIGNALS, Ensemble, Problem
 

@@ -15,13 +15,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from harness.catalogue import entries, with_ladders
-from harness.cores import Cores
-from harness.costs import PIPES, Ledger
-from harness.judge import of_reference
-from harness.processes import Handle, Limits, Lost, context
-from harness.timing import Sample
-from harness.worker import First, Refused, Settings, Worker, compared_with, missing
+from harness.checks.judge import of_reference
+from harness.measure.cores import Cores
+from harness.measure.costs import PIPES, Ledger
+from harness.measure.processes import Handle, Limits, Lost, context
+from harness.measure.timing import Sample
+from harness.measure.worker import First, Refused, Settings, Worker, compared_with, missing
+from harness.plan.catalogue import entries, with_ladders
 from methods import GradientMethod
 from problems import Problem, Reference
 from problems.base import Array

@@ -14,9 +14,9 @@ from rich.progress import track
 from rich.table import Table
 
 from harness.answers import judged, told
-from harness.catalogue import drawn, ensembles
-from harness.request import read_axes
-from harness.sweeps import Point, Sweep
+from harness.commands.request import read_axes
+from harness.plan.catalogue import drawn, ensembles
+from harness.plan.sweeps import Point, Sweep
 from problems import OPERATORS, PROBLEMS, AnalysisL1, Ensemble, Problem, Reference
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.answers import received
-from harness.errors import absolute, relative
+from harness.checks.errors import absolute, relative
 from methods import Gradient
 from problems import Problem, Reference
 from problems._sensitivity import sensitivity

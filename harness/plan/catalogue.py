@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from harness.answers import told
-from harness.knobs import parse, turned
-from harness.nearest import unknown
-from harness.userfiles import NamingError, Place, absolute, held, is_source, place, written
+from harness.plan.knobs import parse, turned
+from harness.plan.nearest import unknown
+from harness.plan.userfiles import NamingError, Place, absolute, held, is_source, place, written
 from methods import CORE, LIMITS, METHODS, SETTINGS, GradientMethod
 from methods.unrolled import Unrolled
 from problems import PROBLEMS, Ensemble, Problem

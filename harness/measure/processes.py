@@ -17,8 +17,8 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from harness import worker
-from harness.worker import Refused, Settings, Worker
+from harness.measure import worker
+from harness.measure.worker import Refused, Settings, Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,7 +85,7 @@ def thread_environment(threads: int) -> dict[str, str]:
 
 def safe_path() -> dict[str, str]:
     """Variables that give a new interpreter our modules, and none of the folder that it starts in."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     others = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part not in ("", root)]
     return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join([root, *others])}
 
@@ -97,7 +97,7 @@ def context(threads: int, preload: Iterable[str] = ()) -> Any:
     """
     os.environ.update(thread_environment(threads) | safe_path())
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["harness.worker", "harness.cli", *preload])
+    found.set_forkserver_preload(["harness.measure.worker", "harness.cli", *preload])
     return found
 
 

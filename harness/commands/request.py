@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from harness import environment
-from harness.catalogue import ALL, ensembles, select, sources
-from harness.cluster import EXECUTORS
-from harness.nearest import require
-from harness.presets import BUDGET_S, PRESETS, TIMEOUT_S
-from harness.runner import Options
-from harness.sweeps import Sweep
+from harness.measure.cluster import EXECUTORS
+from harness.measure.runner import Options
+from harness.plan.catalogue import ALL, ensembles, select, sources
+from harness.plan.nearest import require
+from harness.plan.presets import BUDGET_S, PRESETS, TIMEOUT_S
+from harness.plan.sweeps import Sweep
 from methods import DEVICES, GradientMethod
 from problems import Ensemble
 

@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness import environment
-from harness.catalogue import CHECKED, ensembles, select, small_instance, sources
-from harness.conformance import CHECKS, GENERAL, trap_named
-from harness.known_faults import KNOWN_FAULTS, KnownFault, known
-from harness.processes import Handle, Limits, Lost, context
-from harness.userfiles import absolute
-from harness.verdicts import Verdict
-from harness.worker import Refused, Settings, Worker
+from harness.checks.conformance import CHECKS, GENERAL, trap_named
+from harness.checks.known_faults import KNOWN_FAULTS, KnownFault, known
+from harness.checks.verdicts import Verdict
+from harness.measure.processes import Handle, Limits, Lost, context
+from harness.measure.worker import Refused, Settings, Worker
+from harness.plan.catalogue import CHECKED, ensembles, select, small_instance, sources
+from harness.plan.userfiles import absolute
 from methods import METHODS, GradientMethod
 from problems import AnalysisL1
 
@@ -83,7 +83,7 @@ def settled(label: str, verdict: Verdict, faults: tuple[KnownFault, ...] = KNOWN
         return verdict
     if verdict.outcome == "silent" or not verdict.passed:
         return replace(verdict, passed=True, fault=fault.reference)
-    gone = f"known fault gone: {fault.reference}; take it off harness/known_faults.py"
+    gone = f"known fault gone: {fault.reference}; take it off harness/checks/known_faults.py"
     return replace(verdict, passed=False, fault=fault.reference, message=gone)
 
 

@@ -22,15 +22,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness import memory, timing
 from harness.answers import judged, promised, sentence, told
-from harness.catalogue import CHECKED, entries, with_ladders
-from harness.conformance import verdict
-from harness.cores import pin
-from harness.costs import Stopwatch
-from harness.judge import judge
-from harness.sweeps import instance
-from harness.verdicts import Verdict
+from harness.checks.conformance import verdict
+from harness.checks.judge import judge
+from harness.checks.verdicts import Verdict
+from harness.measure import memory, timing
+from harness.measure.cores import pin
+from harness.measure.costs import Stopwatch
+from harness.plan.catalogue import CHECKED, entries, with_ladders
+from harness.plan.sweeps import instance
 from methods import Chained, Gradient, GradientMethod, Prepared, to_numpy
 from problems import Problem, Reference
 from problems.base import Array

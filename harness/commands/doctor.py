@@ -10,9 +10,10 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from harness import environment, memory
-from harness.catalogue import entries
-from harness.worker import missing
+from harness import environment
+from harness.measure import memory
+from harness.measure.worker import missing
+from harness.plan.catalogue import entries
 from problems.kernels import BuildError, build, every
 
 

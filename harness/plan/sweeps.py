@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
-from harness.catalogue import drawn, problem_named
+from harness.plan.catalogue import drawn, problem_named
 from methods import CORE, LIMITS, METHODS, SETTINGS, GradientMethod
 from problems import PROBLEMS, BoxDual, Ensemble, Problem
 from results import Planned

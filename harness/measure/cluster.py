@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import environment
-from harness.processes import safe_path
-from harness.runner import Options, Runner, unfinished
+from harness.measure.processes import safe_path
+from harness.measure.runner import Options, Runner, unfinished
 from results import Measured, Planned, Run, RunError
 
 EXECUTORS = ("local", "dask")
 CONNECT_S = 10
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 Members = list[tuple[str, Planned]]
 Rows = list[tuple[str, Planned, Measured]]
@@ -83,7 +83,7 @@ def measure(run: Run, options: Options, client: Any, on_cell: Callable[[Planned]
 def _block(members: Members, options: Options) -> Rows:
     """On a worker: a new interpreter runs the block, for dask's own processes may have no children."""
     with _one_at_a_time:
-        command = [sys.executable, "-m", "harness.cluster"]
+        command = [sys.executable, "-m", "harness.measure.cluster"]
         environ = {**os.environ, **safe_path()}
         done = subprocess.run(
             command, input=pickle.dumps((members, options)), capture_output=True, cwd=ROOT, env=environ, check=False

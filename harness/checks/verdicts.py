@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.answers import given, received, sentence, told
-from harness.errors import relative_or_absolute
+from harness.checks.errors import relative_or_absolute
 from methods import Gradient, GradientMethod, synchronise
 from problems import Problem
 from problems.base import Array

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import environment
-from harness.runner import Options
+from harness.measure.runner import Options
 from results import Planned, Run, RunError
 
 LOOKED_AT = 10  # run folders, the newest first

@@ -8,8 +8,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from harness.answers import told
-from harness.nearest import either, nearest
-from harness.userfiles import NamingError
+from harness.plan.nearest import either, nearest
+from harness.plan.userfiles import NamingError
 from methods import GradientMethod
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.sweeps import Sweep
+from harness.plan.sweeps import Sweep
 from methods import PEERS as LIBRARIES
 from problems import OPERATORS, PROBLEMS
 

@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 
 from harness.answers import judged, promised, received, sentence
-from harness.catalogue import ensemble, small_instance
-from harness.errors import relative, relative_or_absolute
-from harness.judge import reference_error
-from harness.verdicts import EXACT, Answer, Begin, Verdict, ask, by_design, error, graded
+from harness.checks.errors import relative, relative_or_absolute
+from harness.checks.judge import reference_error
+from harness.checks.verdicts import EXACT, Answer, Begin, Verdict, ask, by_design, error, graded
+from harness.plan.catalogue import ensemble, small_instance
 from methods import Gradient, GradientMethod
 from problems import AnalysisL1, Problem
 from problems.base import Array
