@@ -1,5 +1,8 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
-harness and tests go through. `references.py` makes the reference of a problem of your own."""
+harness and tests go through. `references.py` makes the reference of a problem of your own.
+
+May import: nothing else of ours.
+"""
 
 from __future__ import annotations
 

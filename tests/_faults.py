@@ -139,7 +139,7 @@ METHODS = (
     ),
     Fault(
         "diffcp-claim",
-        "methods/cone_diffcp.py",
+        "methods/peers/diffcp.py",
         'converged = all(info["status"] == "solved" for info in infos)',
         'converged = any(info["status"] == "solved" for info in infos)',
         "any for all: a batch claims convergence where one of its signals did converge",

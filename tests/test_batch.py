@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from _exact import relative
 
-from methods._bounded import Stack
 from methods.blorc.batch import BatchSolver
+from methods.blorc.bounded import Stack
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import SignalSolver
 from problems import AnalysisL1

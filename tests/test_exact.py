@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from methods import METHODS, Chained, GradientMethod, to_numpy
 from methods.blorc import Blorc
 from methods.blorc.batch import BatchSolver
+from methods.blorc.daqp import BlorcDaqp
 from methods.blorc.kernels import KERNELS
+from methods.blorc.lapack_limit import LapackLimit
 from methods.blorc.solver import HANDED, Compiled, SignalSolver
-from methods.blorc_daqp import BlorcDaqp
-from methods.blorc_warm import BlorcWarm
-from methods.lapack_limit import LapackLimit
+from methods.blorc.warm import BlorcWarm
 from problems import OPERATORS, AnalysisL1, _box_dual
 from problems.base import Array
 

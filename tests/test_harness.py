@@ -27,7 +27,7 @@ from harness.plan.presets import DEFAULT, PRESETS, SMOKE
 from harness.plan.sweeps import Sweep, instance, plan
 from methods import CORE, METHODS, PEERS, Chained, Gradient
 from methods.blorc import Blorc
-from methods.blorc_warm import BlorcWarm
+from methods.blorc.warm import BlorcWarm
 from problems import AnalysisL1
 from results import Measured, Planned, Run
 from results.record import Ending, Judgement, SetUp

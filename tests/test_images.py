@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 
 from harness.plan.catalogue import with_ladders
 from methods import METHODS, Gradient, to_numpy
-from methods._frameworks import FRAMEWORKS
 from methods.blorc import Blorc
+from methods.calculus.frameworks import FRAMEWORKS
 from problems import AnalysisL1, Filters, SolveError, Weighted, _certificate, _filter_proof, _graph_proof
 from problems._graph import Graph, parts
 from problems.base import Array

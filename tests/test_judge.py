@@ -11,7 +11,7 @@ from _judged import judged
 
 from harness.checks.judge import ROUNDING
 from methods.blorc import Blorc
-from methods.blorc_paper import BlorcPaper
+from methods.blorc.paper import BlorcPaper
 from problems import AnalysisL1
 from problems._sensitivity import sensitivity
 

@@ -9,7 +9,7 @@ import pylops
 import pytest
 
 from methods import to_numpy
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems.base import Array
 from problems.differences import Differences1D, Differences2D
 from problems.fixed import Fixed

@@ -17,7 +17,7 @@ from harness.plan.knobs import parse, turned
 from harness.plan.nearest import nearest, unknown
 from harness.plan.userfiles import NamingError, absolute
 from methods import GradientMethod, Prepared
-from methods.cone_layers import ConeLayer
+from methods.peers.cvxpylayers import ConeLayer
 from problems import PROBLEMS, Problem
 from results import Run
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from methods import to_numpy
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems.base import Array
 from problems.forms import Term
 from problems.parametrisations import Dense

@@ -9,7 +9,7 @@ import pytest
 from _exact import EXISTS
 
 from methods import to_numpy
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems import OPERATORS, PROBLEMS, SIGNALS, THETAS, AnalysisL1, Ensemble, Weighted, smoothed
 from problems._regression import sparse_minimiser
 from problems.base import Array

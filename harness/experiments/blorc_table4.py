@@ -18,10 +18,10 @@ from harness.measure.processes import context
 from harness.measure.timing import without_gc
 from methods import GradientMethod, Split, synchronise, to_numpy
 from methods.blorc import Blorc
-from methods.blorc_paper import BlorcPaper
+from methods.blorc.paper import BlorcPaper
 from methods.closed_form import ClosedForm
-from methods.cone_layers import ConeLayer
 from methods.finite_differences import EntrywiseDifferences
+from methods.peers.cvxpylayers import ConeLayer
 from problems import AnalysisL1, Reference
 from problems.base import Array
 from results.statistics import median_interval

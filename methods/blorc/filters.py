@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from methods._bounded import Adjoint, Stack
+from methods.blorc.bounded import Adjoint, Stack
 from methods.blorc.solver import SignalSolver
 from problems import _filter_dual
 from problems._box_dual import DEPENDENT, TOUCHING

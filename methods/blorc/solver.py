@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import empty, ndarray
 
-from methods._bounded import Bounded, Exact
+from methods.blorc.bounded import Bounded, Exact
 from methods.blorc.kernels import KERNELS
 from problems import _box_dual
 from problems.base import Array

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods._bounded import Adjoint, Stack
 from methods.blorc import graph
+from methods.blorc.bounded import Adjoint, Stack
 from methods.blorc.rows import Rows
 from methods.blorc.solver import SignalSolver
 from problems import _chain

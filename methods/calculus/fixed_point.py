@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from methods._autodiff import Skeleton
-from methods._frameworks import FRAMEWORKS, Framework
 from methods.base import Gradient, Split
+from methods.calculus.autodiff import Skeleton
+from methods.calculus.frameworks import FRAMEWORKS, Framework
 from problems import Problem, Splitting
 from problems.algorithms import Algorithm, algorithm
 from problems.base import Array

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _blorc
-from methods._autodiff import differentiate
-from methods._frameworks import FRAMEWORKS, synchronise
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.blorc import entry
+from methods.calculus.autodiff import differentiate
+from methods.calculus.frameworks import FRAMEWORKS, synchronise
 from methods.layers import KinkWarning, solution_of
 from problems import Problem, Reference
 from problems.base import Array
@@ -28,7 +28,7 @@ class BlorcLayer(GradientMethod):
 
     family: ClassVar[str] = "closed form"
     identity: ClassVar[tuple[str, ...]] = ("framework",)
-    citation: ClassVar[str] = _blorc.CITATION
+    citation: ClassVar[str] = entry.CITATION
     formula: ClassVar[str] = "AD through x = layer(W, y) with dQ/dW = -(z v' + h x*'), v = P g, h = W0^{+T} g"
 
     framework: str = "torch"
@@ -42,7 +42,7 @@ class BlorcLayer(GradientMethod):
         return (self.framework, "cffi")
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _blorc.unsupported(problem)
+        return entry.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         steps = differentiate(FRAMEWORKS[self.framework], problem, self._solution, lambda theta: ())
@@ -59,7 +59,7 @@ class BlorcLayer(GradientMethod):
         return solution_of(self.framework)(problem.parametrisation.matrix(theta), problem.y, problem.beta)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE
 
 
 @contextlib.contextmanager

@@ -8,8 +8,8 @@ from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
-from methods._frameworks import FRAMEWORKS, Framework, to_numpy
 from methods.base import Gradient, Split
+from methods.calculus.frameworks import FRAMEWORKS, Framework, to_numpy
 from problems import Form, Problem
 from problems.base import Array
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods import _blorc
-from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.blorc import entry
+from methods.calculus.frameworks import FRAMEWORKS
 from problems import BoxDual, ConicProgram, Dense, Problem, Reference
 from problems.base import Array, ConicModel
 
@@ -27,8 +27,8 @@ class BlorcCvxpylayers(GradientMethod):
     family: ClassVar[str] = "closed form"
     requires: ClassVar[tuple[str, ...]] = ("cvxpy", "cvxpylayers", "torch", "cffi")
     batching: ClassVar[str] = "loop"
-    citation: ClassVar[str] = _blorc.CITATION
-    formula: ClassVar[str] = _blorc.FORMULA
+    citation: ClassVar[str] = entry.CITATION
+    formula: ClassVar[str] = entry.FORMULA
 
     def unsupported(self, problem: Problem) -> str | None:
         if not isinstance(problem, ConicProgram):
@@ -62,7 +62,7 @@ class BlorcCvxpylayers(GradientMethod):
         return Split(forward, backward)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE
 
 
 def _backend(model: ConicModel, beta: float, notes: list[str]) -> Any:

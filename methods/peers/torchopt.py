@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods import _qp
-from methods._autodiff import differentiate
-from methods._library import inside
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import differentiate
+from methods.peers import programme
+from methods.peers.library import inside
 from problems import BoxDual, Problem, Reference, _box_dual
 from problems.base import Array
 
@@ -37,7 +37,7 @@ class Torchopt(GradientMethod):
     adjoint: str = "normal-cg"
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _qp.unsupported(problem)
+        return programme.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
@@ -53,16 +53,16 @@ class Torchopt(GradientMethod):
     def _solution(self, problem: Problem, theta: Any, constants: tuple[Any, Any]) -> Any:
         found, step = constants
 
-        def solve(qp: _qp.QP) -> Any:
+        def solve(qp: programme.QP) -> Any:
             import torch
 
             if qp.q.ndim == 1:
                 return self._root(qp, qp.q, found, step)
             return torch.stack([self._root(qp, q, u, step) for q, u in zip(qp.q, found, strict=True)])
 
-        return _qp.solution("dual", problem, theta, solve)
+        return programme.solution("dual", problem, theta, solve)
 
-    def _root(self, qp: _qp.QP, q: Any, found: Any, step: Any) -> Any:
+    def _root(self, qp: programme.QP, q: Any, found: Any, step: Any) -> Any:
         import torch
         import torchopt
 
@@ -78,7 +78,7 @@ class Torchopt(GradientMethod):
         return solver(found, qp.P, q)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _qp.promise(reference, _qp.TIGHT, 1e-6) if self.adjoint == "inv" else None
+        return programme.promise(reference, programme.TIGHT, 1e-6) if self.adjoint == "inv" else None
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods import _blorc
-from methods._bounded import Adjoint
-from methods._low_rank import LowRankGradient, OnPattern
 from methods.base import Gradient, GradientMethod, Prepared
+from methods.blorc import entry
+from methods.blorc.bounded import Adjoint
+from methods.calculus.low_rank import LowRankGradient, OnPattern
 from problems import BoxDual, Dense, Problem, Reference, Sparse
 from problems.base import Array
 
@@ -27,19 +27,19 @@ class BlorcFactors(GradientMethod):
     name: ClassVar[str] = "blorc-factors"
     family: ClassVar[str] = "closed form"
     requires: ClassVar[tuple[str, ...]] = ("cffi",)
-    citation: ClassVar[str] = _blorc.CITATION
+    citation: ClassVar[str] = entry.CITATION
     formula: ClassVar[str] = "dQ/dW = -[z h] [v x*]', kept as factors"
 
     def unsupported(self, problem: Problem) -> str | None:
         if isinstance(problem, BoxDual) and not isinstance(problem.parametrisation, Dense | Sparse):
             return "the factors are those of theta = W"
-        return _blorc.unsupported(problem)
+        return entry.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
-        return _blorc.split(_blorc.solve_of(problem), lambda theta, found: _gradient(problem, theta, found))
+        return entry.split(entry.solve_of(problem), lambda theta, found: _gradient(problem, theta, found))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE
 
 
 def _gradient(problem: Problem, theta: Array, found: Adjoint) -> Gradient:

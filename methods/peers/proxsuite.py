@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _qp
-from methods._autodiff import Solved, differentiate
-from methods._library import inside
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import Solved, differentiate
+from methods.peers import programme
+from methods.peers.library import inside
 from problems import Problem, Reference
 
 
@@ -39,15 +39,15 @@ class Proxsuite(GradientMethod):
         return f"proxsuite-{self.form}"
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _qp.unsupported(problem)
+        return programme.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         return inside("proxsuite", lambda: differentiate("torch", problem, self._solution, lambda theta: ()), _double)
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
-        return _qp.solution(self.form, problem, theta, self._solve)
+        return programme.solution(self.form, problem, theta, self._solve)
 
-    def _solve(self, qp: _qp.QP) -> Solved:
+    def _solve(self, qp: programme.QP) -> Solved:
         import proxsuite
         import torch
         from proxsuite.torch.qplayer import QPFunction
@@ -64,7 +64,7 @@ class Proxsuite(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _qp.promise(reference, self.tolerance, 1e-4)
+        return programme.promise(reference, self.tolerance, 1e-4)
 
 
 @contextlib.contextmanager

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods import _conic
-from methods._frameworks import FRAMEWORKS
-from methods._library import inside
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus.frameworks import FRAMEWORKS
+from methods.peers import conic
+from methods.peers.library import inside
 from problems import ConicProgram, Problem, Reference
 from problems.base import Array
 
@@ -36,7 +36,7 @@ class ConeLayer(GradientMethod):
     family: ClassVar[str] = "cone program"
     knob: ClassVar[str] = "tolerance"
     identity: ClassVar[tuple[str, ...]] = ("framework", "solver")
-    citation: ClassVar[str] = _conic.CITATION
+    citation: ClassVar[str] = conic.CITATION
     formula: ClassVar[str] = "dL/dtheta = -(dF/dtheta)' r, M' r = dL/dz, M = dF/dz, F(z, theta) = 0 the cone embedding"
 
     framework: str = "torch"
@@ -58,7 +58,7 @@ class ConeLayer(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, ConicProgram)
-        arguments = _conic.solver_arguments(self.solver, self.tolerance, self.adjoint)
+        arguments = conic.solver_arguments(self.solver, self.tolerance, self.adjoint)
         return inside("cvxpylayers", lambda: self._steps(problem, arguments))
 
     def _steps(self, problem: Any, arguments: dict[str, Any]) -> Split:
@@ -97,10 +97,10 @@ class ConeLayer(GradientMethod):
         """The library's defaults, then tolerances with the adjoint solved directly, so that the tolerance decides."""
         defaults = ConeLayer(self.framework, solver=self.solver)
         adjoint = None if self.solver == "MOREAU" else "dense"
-        return (defaults, *(replace(defaults, tolerance=t, adjoint=adjoint) for t in _conic.TOLERANCES))
+        return (defaults, *(replace(defaults, tolerance=t, adjoint=adjoint) for t in conic.TOLERANCES))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _conic.promise(problem, reference, self.solver, self.tolerance, self.adjoint)
+        return conic.promise(problem, reference, self.solver, self.tolerance, self.adjoint)
 
 
 def _layer_class(framework: str) -> Function:

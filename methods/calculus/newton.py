@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from methods._autodiff import Skeleton
-from methods._frameworks import FRAMEWORKS, to_numpy
+from methods.calculus.autodiff import Skeleton
+from methods.calculus.frameworks import FRAMEWORKS, to_numpy
 from problems import Energy, Problem, SolveError
 from problems._newton import newton
 from problems.base import Array

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from methods import _blorc
-from methods._bounded import Adjoint, Bounded, Stack
 from methods.base import GradientMethod, Prepared
+from methods.blorc import entry
+from methods.blorc.bounded import Adjoint, Bounded, Stack
 from problems import BoxDual, Problem, Reference, _box_dual
 from problems.base import Array
 
@@ -26,10 +26,10 @@ class BlorcDaqp(GradientMethod):
     requires: ClassVar[tuple[str, ...]] = ("daqp",)
     batching: ClassVar[str] = "loop"
     citation: ClassVar[str] = "Arnstrom, Bemporad and Axehill (2022); Ghosh et al. (2022), Theorem 3.2"
-    formula: ClassVar[str] = _blorc.FORMULA
+    formula: ClassVar[str] = entry.FORMULA
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _blorc.unsupported(problem)
+        return entry.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
@@ -41,7 +41,7 @@ class BlorcDaqp(GradientMethod):
             found = [Bounded(w, _box_dual.solve(w, signal, beta), keeps_rank) for signal in np.atleast_2d(y)]
             return found[0] if y.ndim == 1 else Stack(found)
 
-        return _blorc.split(solve, _blorc.gradient_of(problem))
+        return entry.split(solve, entry.gradient_of(problem))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE

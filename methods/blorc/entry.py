@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from methods._bounded import Adjoint
 from methods.base import Gradient, Split
+from methods.blorc.bounded import Adjoint
 from problems import AnalysisL1, BoxDual, Dense, Filters, Problem
 from problems.base import Array
 from problems.kernels import KERNELS

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods import _qp
-from methods._autodiff import Solved, differentiate
-from methods._library import inside
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import Solved, differentiate
+from methods.peers import programme
+from methods.peers.library import inside
 from problems import BoxDual, Problem, Reference
 
 SPREAD = 1e4  # of row lengths of W, whose fourth power is 1 / rounding
@@ -45,7 +45,7 @@ class Jaxopt(GradientMethod):
         return f"jaxopt-{self.solver}" + ("-primal" if self.form == "primal" else "")
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _qp.unsupported(problem)
+        return programme.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         return inside("jaxopt", lambda: differentiate("jax", problem, self._solution, lambda theta: ()))
@@ -53,16 +53,16 @@ class Jaxopt(GradientMethod):
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
         settings = {} if self.tolerance is None else _tight(self.tolerance)
 
-        def solve(qp: _qp.QP) -> Solved:
-            return Solved(*_qp.over_batch(lambda q: _SOLVERS[self.solver](qp._replace(q=q), settings), qp.q))
+        def solve(qp: programme.QP) -> Solved:
+            return Solved(*programme.over_batch(lambda q: _SOLVERS[self.solver](qp._replace(q=q), settings), qp.q))
 
-        return _qp.solution(self.form, problem, theta, solve)
+        return programme.solution(self.form, problem, theta, solve)
 
     def ladder(self) -> tuple[GradientMethod, ...]:
         return tuple(replace(self, tolerance=t) for t in (None, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _qp.promise(reference, self.tolerance, 1e-4) if _well_scaled(problem) else None
+        return programme.promise(reference, self.tolerance, 1e-4) if _well_scaled(problem) else None
 
 
 def _well_scaled(problem: Problem) -> bool:
@@ -85,7 +85,7 @@ def _library() -> Any:
     return jaxopt
 
 
-def _box_cdqp(qp: _qp.QP, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
+def _box_cdqp(qp: programme.QP, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
     import jax.numpy as jnp
 
     solver = _library().BoxCDQP(**settings)
@@ -93,13 +93,13 @@ def _box_cdqp(qp: _qp.QP, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
     return u, state.error <= solver.tol, state.iter_num
 
 
-def _box_osqp(qp: _qp.QP, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
+def _box_osqp(qp: programme.QP, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
     solver = _library().BoxOSQP(**settings)
     found, state = solver.run(params_obj=(qp.P, qp.q), params_eq=qp.A, params_ineq=(qp.lower, qp.upper))
     return found.primal[0], state.status == solver.SOLVED, state.iter_num
 
 
-_SOLVERS: dict[str, Callable[[_qp.QP, dict[str, Any]], tuple[Any, Any, Any]]] = {
+_SOLVERS: dict[str, Callable[[programme.QP, dict[str, Any]], tuple[Any, Any, Any]]] = {
     "box-cdqp": _box_cdqp,
     "box-osqp": _box_osqp,
 }

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _qp
-from methods._autodiff import Solved, differentiate
-from methods._library import inside
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import Solved, differentiate
+from methods.peers import programme
+from methods.peers.library import inside
 from problems import Problem, Reference
 
 
@@ -40,15 +40,15 @@ class Osqp(GradientMethod):
         return f"osqp-{self.form}"
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _qp.unsupported(problem)
+        return programme.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         return inside("osqp", lambda: differentiate("torch", problem, self._solution, lambda theta: ()), _one_thread)
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
-        return _qp.solution(self.form, problem, theta, self._solve)
+        return programme.solution(self.form, problem, theta, self._solve)
 
-    def _solve(self, qp: _qp.QP) -> Solved:
+    def _solve(self, qp: programme.QP) -> Solved:
         import torch
         from osqp.nn.torch import OSQP
 
@@ -65,7 +65,7 @@ class Osqp(GradientMethod):
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
         """Nothing closer to a kink than 1e-2: the adjoint is regularised by 1e-6, whatever the tolerance."""
-        return _qp.promise(reference, self.tolerance, 1e-4) if reference.kink_distance >= 1e-2 else None
+        return programme.promise(reference, self.tolerance, 1e-4) if reference.kink_distance >= 1e-2 else None
 
 
 @contextlib.contextmanager
@@ -78,7 +78,7 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-def _places(form: str, qp: _qp.QP) -> tuple[Any, Any, Any, Any]:
+def _places(form: str, qp: programme.QP) -> tuple[Any, Any, Any, Any]:
     """Rows and columns of P and A that may be nonzero for some theta, by columns: other orders permute dA in silence."""
     import torch
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _qp
-from methods._autodiff import Solved, differentiate
-from methods._library import inside
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import Solved, differentiate
+from methods.peers import programme
+from methods.peers.library import inside
 from problems import BoxDual, Problem, Reference
 from problems.algorithms.base import step_length
 from problems.base import Array
@@ -34,7 +34,7 @@ class Optimistix(GradientMethod):
     max_steps: int = 1_000_000
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _qp.unsupported(problem)
+        return programme.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
@@ -46,12 +46,12 @@ class Optimistix(GradientMethod):
         return inside("optimistix", lambda: differentiate("jax", problem, self._solution, length))
 
     def _solution(self, problem: Problem, theta: Any, step: Any) -> Any:
-        def solve(qp: _qp.QP) -> Solved:
-            return Solved(*_qp.over_batch(lambda q: self._fixed_point(qp, q, step), qp.q))
+        def solve(qp: programme.QP) -> Solved:
+            return Solved(*programme.over_batch(lambda q: self._fixed_point(qp, q, step), qp.q))
 
-        return _qp.solution("dual", problem, theta, solve)
+        return programme.solution("dual", problem, theta, solve)
 
-    def _fixed_point(self, qp: _qp.QP, q: Any, step: Any) -> tuple[Any, Any, Any]:
+    def _fixed_point(self, qp: programme.QP, q: Any, step: Any) -> tuple[Any, Any, Any]:
         import jax.numpy as jnp
         import optimistix
 
@@ -73,4 +73,4 @@ class Optimistix(GradientMethod):
         return tuple(replace(self, tolerance=t) for t in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-13))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _qp.promise(reference, self.tolerance, 1e-6) if self.tolerance <= 1e-10 else None  # 1 - rate is 1e-3 on TV
+        return programme.promise(reference, self.tolerance, 1e-6) if self.tolerance <= 1e-10 else None  # 1 - rate is 1e-3 on TV

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from methods import _qp
-from methods._autodiff import differentiate
-from methods._library import inside
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import differentiate
+from methods.peers import programme
+from methods.peers.library import inside
 from problems import Problem, Reference
 
 
@@ -38,26 +38,26 @@ class Qpax(GradientMethod):
         return f"qpax-{self.form}"
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _qp.unsupported(problem)
+        return programme.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         return inside("qpax", lambda: differentiate("jax", problem, self._solution, lambda theta: ()))
 
     def _solution(self, problem: Problem, theta: Any, constants: Any) -> Any:
-        return _qp.solution(self.form, problem, theta, self._solve)
+        return programme.solution(self.form, problem, theta, self._solve)
 
-    def _solve(self, qp: _qp.QP) -> Any:
+    def _solve(self, qp: programme.QP) -> Any:
         import jax.numpy as jnp
         import qpax
 
-        g, h = _qp.one_sided(self.form, qp)
+        g, h = programme.one_sided(self.form, qp)
         none, empty = jnp.zeros((0, len(qp.P))), jnp.zeros(0)
         settings = {} if self.kappa is None else {"solver_tol": min(self.kappa, 1e-8), "target_kappa": self.kappa}
 
         def solve(q: Any) -> Any:
             return qpax.solve_qp_primal(qp.P, q, none, empty, g, h, backend=self.backend, **settings)
 
-        return _qp.over_batch(solve, qp.q)
+        return programme.over_batch(solve, qp.q)
 
     def ladder(self) -> tuple[GradientMethod, ...]:
         """The library's defaults, then relaxations by the backend that is right, so that kappa decides."""

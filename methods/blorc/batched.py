@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _blorc
-from methods._batched import BatchedSolver
-from methods._frameworks import Torch
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.blorc import entry
+from methods.blorc.torch_dual import BatchedSolver
+from methods.calculus.frameworks import Torch
 from problems import BoxDual, Dense, Problem, Reference
 from problems.base import Array
 
@@ -28,7 +28,7 @@ class BlorcBatched(GradientMethod):
     family: ClassVar[str] = "closed form"
     identity: ClassVar[tuple[str, ...]] = ("device",)
     requires: ClassVar[tuple[str, ...]] = ("torch",)
-    citation: ClassVar[str] = _blorc.CITATION
+    citation: ClassVar[str] = entry.CITATION
     formula: ClassVar[str] = "dQ/dW = -(Z' V + H' X), rows of Z, V, H, X: one signal each"
 
     device: str = "cpu"
@@ -39,7 +39,7 @@ class BlorcBatched(GradientMethod):
     def unsupported(self, problem: Problem) -> str | None:
         if isinstance(problem, BoxDual) and not isinstance(problem.parametrisation, Dense):
             return "the batched products are those of theta = W"
-        return _blorc.unsupported(problem)
+        return entry.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
@@ -60,7 +60,7 @@ class BlorcBatched(GradientMethod):
         return Split(forward, backward)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE
 
 
 def _evaluation(problem: Problem) -> Callable[[Any, Any], tuple[Any, Any, Any]]:

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from methods import _blorc
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.blorc import entry
 from problems import AnalysisL1, Dense, Problem, Reference
 from problems.base import Array
 
@@ -27,7 +27,7 @@ class LapackLimit(GradientMethod):
     family: ClassVar[str] = "limit"
     requires: ClassVar[tuple[str, ...]] = ("cffi",)
     batching: ClassVar[str] = "loop"
-    citation: ClassVar[str] = _blorc.CITATION
+    citation: ClassVar[str] = entry.CITATION
     formula: ClassVar[str] = "G = W0 W0' = L L'; G [z0, -h0] = W0 [q, target]; z target'"
 
     def unsupported(self, problem: Problem) -> str | None:
@@ -37,7 +37,7 @@ class LapackLimit(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, AnalysisL1)
-        solver = _blorc.dense_solver(problem)
+        solver = entry.dense_solver(problem)
         y, targets = np.atleast_2d(problem.y), np.atleast_2d(problem.target)
 
         def forward(w: Array) -> list[Known]:

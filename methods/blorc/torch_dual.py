@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from methods._bounded import Bounded, counted
+from methods.blorc.bounded import Bounded, counted
 from problems import _box_dual
 from problems._box_dual import HIDDEN
 from problems._inside import TOUCH

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from methods._fixed_point import differentiate_fixed_point
-from methods._frameworks import Framework
-from methods._schemes import stationary_refusal
 from methods.base import Split
+from methods.calculus.fixed_point import differentiate_fixed_point
+from methods.calculus.frameworks import Framework
+from methods.calculus.schemes import stationary_refusal
 from problems import Form, Problem, Splitting
 from problems.algorithms import Algorithm, algorithm
 from problems.base import Array

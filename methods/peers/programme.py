@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace, device
 
-from methods._autodiff import Solved
+from methods.calculus.autodiff import Solved
 from problems import BoxDual, Problem, Reference
 
 TIGHT = 1e-8  # of the solvers' residuals, above which nothing is promised

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods import _conic
-from methods._library import inside
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.peers import conic
+from methods.peers.library import inside
 from problems import ConicProgram, Problem, Reference
 from problems.base import Array, ConicModel
 
@@ -45,13 +45,13 @@ class Diffcp(GradientMethod):
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, ConicProgram)
-        arguments = _conic.solver_arguments("SCS", self.tolerance, self.adjoint)
+        arguments = conic.solver_arguments("SCS", self.tolerance, self.adjoint)
         return inside("diffcp", lambda: self._steps(problem, arguments))
 
     def _steps(self, problem: Any, arguments: dict[str, Any]) -> Split:
         model = problem.conic_model()
         program = _Program(model, arguments)
-        signals, batched = _conic.signals(model)
+        signals, batched = conic.signals(model)
 
         def forward(theta: Array) -> tuple[Array, list[dict[str, Any]], Array]:
             argument = model.argument(theta)
@@ -72,10 +72,10 @@ class Diffcp(GradientMethod):
         return Split(forward, backward)
 
     def ladder(self) -> tuple[GradientMethod, ...]:
-        return tuple(replace(self, tolerance=t) for t in (None, *_conic.TOLERANCES))
+        return tuple(replace(self, tolerance=t) for t in (None, *conic.TOLERANCES))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _conic.promise(problem, reference, "SCS", self.tolerance, self.adjoint)
+        return conic.promise(problem, reference, "SCS", self.tolerance, self.adjoint)
 
 
 class _Program:

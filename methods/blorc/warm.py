@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods import _blorc
 from methods.base import Chained, Gradient, GradientMethod, Prepared
+from methods.blorc import entry
 from problems import BoxDual, Problem, Reference
 from problems.base import Array
 
@@ -23,18 +23,18 @@ class BlorcWarm(GradientMethod):
     family: ClassVar[str] = "warm start"
     knob: ClassVar[str] = "warm"
     requires: ClassVar[tuple[str, ...]] = ("cffi",)
-    citation: ClassVar[str] = _blorc.CITATION
-    formula: ClassVar[str] = _blorc.FORMULA
+    citation: ClassVar[str] = entry.CITATION
+    formula: ClassVar[str] = entry.FORMULA
 
     warm: bool = True
     threads: int = 1  # that share the signals of a batch
 
     def unsupported(self, problem: Problem) -> str | None:
-        return "warm starts need a dense W" if _blorc.is_sparse(problem) else _blorc.unsupported(problem)
+        return "warm starts need a dense W" if entry.is_sparse(problem) else entry.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         assert isinstance(problem, BoxDual)
-        solver, gradient = _blorc.dense_solver(problem, self.threads), _blorc.gradient_of(problem)
+        solver, gradient = entry.dense_solver(problem, self.threads), entry.gradient_of(problem)
         matrix = problem.parametrisation.matrix
 
         def step(theta: Array, near: Any) -> tuple[Gradient, Any]:
@@ -47,4 +47,4 @@ class BlorcWarm(GradientMethod):
         return self, replace(self, warm=False)
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE
