@@ -279,7 +279,7 @@ def tune_beta() -> None:
 
     Example: dargmin tune-beta
     """
-    from problems._tuning import table
+    from problems.data.tuning import table
 
     for operator, signal, c, rule, share in table():
         print(f'    ("{operator}", "{signal}"): ({c}, "{rule}"),  # zero rows {share:.2f}')

@@ -158,7 +158,7 @@ METHODS = (
 PROBLEMS = (
     Fault(
         "weights-pullback",
-        "problems/parametrisations.py",
+        "problems/operators/parametrisations.py",
         "rows = np.exp(theta) * z * self._product(theta, v)",
         "rows = z * self._product(theta, v)",
         "a dropped factor: right at log-weights of 0, where all instances are drawn, and wrong at any others",
@@ -166,7 +166,7 @@ PROBLEMS = (
     ),
     Fault(
         "filters-norm",
-        "problems/parametrisations.py",
+        "problems/operators/parametrisations.py",
         "return float((np.abs(transfer) ** 2).sum(axis=0).max())",
         "return float((np.abs(transfer) ** 2).max())",
         "a dropped sum: |K|^2 of several filters is too small, so steps are too long, and the bound of the proof too tight",
@@ -174,7 +174,7 @@ PROBLEMS = (
     ),
     Fault(
         "lasso-certificate",
-        "problems/_regression.py",
+        "problems/families/regression.py",
         "np.where(signs == 0, np.abs(slope) - weights",
         "np.where(signs == 0, slope - weights",
         "a dropped modulus: a coefficient whose slope is below minus its weight never comes in, and x* is not optimal",
@@ -201,7 +201,7 @@ PROBLEMS = (
 PROOFS = (
     Fault(
         "radius-without-balls",
-        "problems/_balls.py",
+        "problems/proofs/arithmetic.py",
         "norm_above((np.abs(values) * 2.0**-53 + radii) * ROUNDING + 2.0**-1073)",
         "norm_above(np.abs(values) * 2.0**-53 * ROUNDING + 2.0**-1073)",
         "a dropped term: the radius of a reference is that of rounding, however wide the balls around it are",
@@ -209,7 +209,7 @@ PROOFS = (
     ),
     Fault(
         "margins-not-negative",
-        "problems/_proof.py",
+        "problems/proofs/pattern_proof.py",
         "if all(margin > 0 for margin in found.margins):",
         "if all(not margin < 0 for margin in found.margins):",
         "a ball around 0 is no margin: a kink with a margin of exactly 0 is called proven, and has a gradient",
@@ -217,7 +217,7 @@ PROOFS = (
     ),
     Fault(
         "one-signal-at-its-target",
-        "problems/_certificate.py",
+        "problems/proofs/certificate.py",
         "all(_at_target(proof) for proof",
         "any(_at_target(proof) for proof",
         "any for all: the gradient of a batch is proven to be 0 where that of one signal is",
@@ -225,7 +225,7 @@ PROOFS = (
     ),
     Fault(
         "filter-dual-error",
-        "problems/_filter_proof.py",
+        "problems/proofs/filter_proof.py",
         "e_x, e_z = rest / math.sqrt(factor.least), rest / factor.least",
         "e_x, e_z = rest / math.sqrt(factor.least), rest / math.sqrt(factor.least)",
         "a root too many: the bound of the error of z, and with it the radius of the gradient, is too small",
@@ -233,7 +233,7 @@ PROOFS = (
     ),
     Fault(
         "rho-of-one-row",
-        "problems/_margins.py",
+        "problems/proofs/margins.py",
         "beta * np.sqrt(len(w))",
         "beta",
         "a dropped factor: rho, within which no pattern may change, is too large; steps of differences pass as safe",
@@ -241,7 +241,7 @@ PROOFS = (
     ),
     Fault(
         "unclear-bound-row",
-        "problems/_box_dual.py",
+        "problems/solvers/box_dual.py",
         "unclear=solution.unclear or unclear",
         "unclear=solution.unclear and unclear",
         "and for or: a kink is noted only where both of its signs are seen",

@@ -15,8 +15,8 @@ from methods.blorc.bounded import Stack
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import SignalSolver
 from problems import AnalysisL1
-from problems._box_dual import DEPENDENT
 from problems.base import Array
+from problems.solvers.box_dual import DEPENDENT
 
 SEVERAL = KERNELS.lib.SEVERAL
 

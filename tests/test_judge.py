@@ -13,7 +13,7 @@ from harness.checks.judge import ROUNDING
 from methods.blorc import Blorc
 from methods.blorc.paper import BlorcPaper
 from problems import AnalysisL1
-from problems._sensitivity import sensitivity
+from problems.sensitivity import sensitivity
 
 
 @pytest.mark.parametrize("batch", [None, 3])

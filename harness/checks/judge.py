@@ -12,8 +12,8 @@ from harness.answers import received
 from harness.checks.errors import absolute, relative
 from methods import Gradient
 from problems import Problem, Reference
-from problems._sensitivity import sensitivity
 from problems.base import Array
+from problems.sensitivity import sensitivity
 from results import JUDGED
 from results.record import Ending, Judgement
 

@@ -20,7 +20,7 @@ from harness.plan.sweeps import Point, Sweep
 from problems import OPERATORS, PROBLEMS, AnalysisL1, Ensemble, Problem, Reference
 
 if TYPE_CHECKING:
-    from problems._certificate import Certificate
+    from problems.proofs.certificate import Certificate
 
 STATUSES = ("proven", "zero", "kink", "undecided")
 OTHERS = ("bounded", "unproven")  # of other problems than analysis l1
@@ -104,9 +104,9 @@ def _reference(of: Ensemble, problem: Problem) -> Reference:
 
 
 def certify(problem: AnalysisL1) -> Certificate:
-    from problems import _certificate
+    from problems.proofs import certificate
 
-    return _certificate.certify(problem)
+    return certificate.certify(problem)
 
 
 def _table(found: list[Proved]) -> Table:

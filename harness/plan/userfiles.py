@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.answers import told
-from problems._sources import beside
+from problems.proofs.sources import beside
 
 _FORM = re.compile(r"(?P<path>.*\.py):(?P<name>\w+)(?P<knobs>\(.*\))?", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Exact solutions by the active sets of problems/_box_dual.py, in NumPy: for one signal, and stacked for a batch."""
+"""Exact solutions by the active sets of problems/solvers/box_dual.py, in NumPy: for one signal, and stacked for a batch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from problems._box_dual import DEPENDENT, TOUCHING, DualSolution
 from problems.base import Array
+from problems.solvers.box_dual import DEPENDENT, TOUCHING, DualSolution
 
 
 class Adjoint(Protocol):

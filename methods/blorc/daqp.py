@@ -10,8 +10,9 @@ import numpy as np
 from methods.base import GradientMethod, Prepared
 from methods.blorc import entry
 from methods.blorc.bounded import Adjoint, Bounded, Stack
-from problems import BoxDual, Problem, Reference, _box_dual
+from problems import BoxDual, Problem, Reference
 from problems.base import Array
+from problems.solvers import box_dual
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class BlorcDaqp(GradientMethod):
 
         def solve(theta: Array) -> Adjoint:
             w = parametrisation.matrix(theta)
-            found = [Bounded(w, _box_dual.solve(w, signal, beta), keeps_rank) for signal in np.atleast_2d(y)]
+            found = [Bounded(w, box_dual.solve(w, signal, beta), keeps_rank) for signal in np.atleast_2d(y)]
             return found[0] if y.ndim == 1 else Stack(found)
 
         return entry.split(solve, entry.gradient_of(problem))

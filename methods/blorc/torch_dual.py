@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from methods.blorc.bounded import Bounded, counted
-from problems import _box_dual
-from problems._box_dual import HIDDEN
-from problems._inside import TOUCH
 from problems.base import Array
+from problems.solvers import box_dual
+from problems.solvers.box_dual import HIDDEN
+from problems.solvers.inside import TOUCH
 
 Tensor = Any  # torch is loaded when a method is prepared
 
@@ -216,7 +216,7 @@ class Solutions:
     def _hand_over(self, beta: float, index: int) -> Bounded:
         w = _numpy(self._w)
         start = np.nan_to_num(_numpy(self._z[index]))
-        return Bounded(w, _box_dual.solve(w, _numpy(self._dual.y[index]), beta, start), False, HANDED)
+        return Bounded(w, box_dual.solve(w, _numpy(self._dual.y[index]), beta, start), False, HANDED)
 
     def _tensor(self, value: Array) -> Tensor:
         return self._z.new_tensor(value)

@@ -15,8 +15,8 @@ import numpy as np
 from methods.calculus.autodiff import Skeleton
 from methods.calculus.frameworks import FRAMEWORKS, to_numpy
 from problems import Energy, Problem, SolveError
-from problems._newton import newton
 from problems.base import Array
+from problems.solvers.newton import newton
 
 EnergyOf = Callable[[Any, Any], Energy]
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from problems import ConicProgram, Problem, Reference
-from problems._sensitivity import sensitivity
 from problems.base import Array, ConicModel
+from problems.sensitivity import sensitivity
 
 PROMISE = 1e-6
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)

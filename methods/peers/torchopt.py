@@ -14,8 +14,9 @@ from methods.base import GradientMethod, Prepared
 from methods.calculus.autodiff import differentiate
 from methods.peers import programme
 from methods.peers.library import inside
-from problems import BoxDual, Problem, Reference, _box_dual
+from problems import BoxDual, Problem, Reference
 from problems.base import Array
+from problems.solvers import box_dual
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Torchopt(GradientMethod):
 
         def constants(theta: Array) -> tuple[Array, Array]:
             w = parametrisation.matrix(theta)
-            duals = np.stack([_box_dual.solve(w, signal, beta).z for signal in np.atleast_2d(y)])
+            duals = np.stack([box_dual.solve(w, signal, beta).z for signal in np.atleast_2d(y)])
             return duals.reshape(*y.shape[:-1], len(w)), np.asarray(1 / np.linalg.norm(w, 2) ** 2)
 
         return inside("torchopt", lambda: differentiate("torch", problem, self._solution, constants), _quiet)
