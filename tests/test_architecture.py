@@ -99,7 +99,7 @@ def _behind(entry: Import) -> Import:
 def room(folder: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """(the dotted name of the room that a folder is of, what it may import of ours, what it never may): its map says so.
 
-    A folder without the line is of the room around it. Of what lies outside a package, `Never` holds in its rooms too.
+    A folder without the line is of the room around it; what a folder never may, no room in it may.
     """
     if folder == FACADE:
         return FACADE, ("problems", "methods", "results", "reports"), ()
@@ -276,10 +276,15 @@ def test_every_room_has_a_map() -> None:
             continue
         said = ast.get_docstring(ast.parse(path.read_text())) or ""
         assert "May import: " in said and "Begin " in said, f"{name} has no map"
-        assert len(said.splitlines()) <= 14, f"the map of {name} is longer than a page of it"
+        assert len(said.splitlines()) <= 12, f"the map of {name} has more than a dozen lines"
         _, (_, *allowed), _ = room(name.replace(".", "/"))
         used = {other for module, others in graph.items() if _within(module, (name,)) for other in others}
         assert [place for place in allowed if not any(_within(other, (place,)) for other in used)] == []
+
+
+def test_what_is_shared_lies_in_a_room() -> None:
+    """Not beside them, under a name with an underscore."""
+    assert [name for name in modules() if name.count(".") == 1 and "._" in name] == []
 
 
 def test_the_walk_sees_the_whole_source() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from problems.arrays import Array
-from problems.data.signals import _grey_images
+from problems.data.signals import grey_images
 
 SPAN = 192  # side of the square of a photograph that is averaged down, so that a small image still has edges
 
@@ -21,7 +21,7 @@ def crop(n: int, rng: np.random.Generator) -> Array:
     side = math.isqrt(n)
     if side * side != n or side < 2:
         raise ValueError(f"images need a square n of at least 4, such as 36, 64, 256, got n = {n}")
-    images = _grey_images()
+    images = grey_images()
     for _ in range(TRIES):
         image = images[rng.integers(len(images))]
         span = min(max(SPAN, side), *image.shape)

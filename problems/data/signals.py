@@ -42,7 +42,7 @@ def dct_sparse(count: int, n: int, rng: np.random.Generator) -> Array:
 
 
 @cache
-def _grey_images() -> tuple[Array, ...]:
+def grey_images() -> tuple[Array, ...]:
     """The photographs inside the scikit-image and scikit-learn wheels, grey, in [0, 1]."""
     import skimage.data
     from skimage.color import rgb2gray
@@ -67,7 +67,7 @@ def image_patches(count: int, n: int, rng: np.random.Generator) -> Array:
     side = math.isqrt(n)
     if side * side != n:
         raise ValueError(f"image-patches needs a square n such as 16, 36, 64, 144, got n = {n}")
-    images = [image for image in _grey_images() if min(image.shape) >= side]
+    images = [image for image in grey_images() if min(image.shape) >= side]
     if not images:
         raise ValueError(f"image-patches are at most 512 x 512, got n = {n} = {side} x {side}")
     x = np.empty((count, n))
