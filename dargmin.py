@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from methods.layers import AnalysisL1Layer, analysis_l1
     from methods.layers.inputs import KinkWarning
     from problems import PROBLEMS
-    from problems._arrays import local
     from problems.analysis_l1 import AnalysisL1
+    from problems.arrays import Array, local
     from problems.base import (
-        Array,
         BoxDual,
         Conditioned,
         ConicModel,
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
         Term,
         fixed,
     )
-    from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
+    from problems.operators.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
     from problems.penalties import (
         L1,
         L21,
@@ -90,13 +89,13 @@ NAMES = {
     "methods.layers": "AnalysisL1Layer analysis_l1",
     "methods.layers.inputs": "KinkWarning",
     "problems": "PROBLEMS",
-    "problems._arrays": "local",
+    "problems.arrays": "Array local",
     "problems.analysis_l1": "AnalysisL1",
-    "problems.base": "Array BoxDual Conditioned ConicModel ConicProgram Constants Energy LinearSystem PartlySmooth Problem "
+    "problems.base": "BoxDual Conditioned ConicModel ConicProgram Constants Energy LinearSystem PartlySmooth Problem "
     "Reference SolveError ValueFunction",
     "problems.ensembles": "Ensemble",
     "problems.forms": "Computation Distance Dual Form LeastSquares Quadratic Smooth Splitting Term fixed",
-    "problems.parametrisations": "Dense Filters Parametrisation Sparse Weighted",
+    "problems.operators.parametrisations": "Dense Filters Parametrisation Sparse Weighted",
     "problems.penalties": "L1 L21 Box Huber LInf Maximum Nonnegative Nuclear QuadraticPotential Simplex SquaredL2 Zero",
     "problems.penalties.base": "Manifold Penalty",
     "problems.references": "TwiceDifferentiable ball_solve bounded_minimiser proven_formula proven_minimiser",

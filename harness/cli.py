@@ -120,7 +120,7 @@ def run(
 
     Example: dargmin run --operator tv --n 16,36,64 --method blorc --method cvxpylayers-torch
     """
-    from harness import commands
+    from harness.commands import running
 
     axes = {
         "problems": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma,
@@ -131,20 +131,20 @@ def run(
         if resume is not None:
             if given or preset or method or out:
                 raise ValueError("--resume goes on with the plan of the run; give no preset, method, axis or --out with it")
-            finished: Path | None = commands.resume(resume, executor, scheduler)
+            finished: Path | None = running.resume(resume, executor, scheduler)
         else:
             target = out or RUNS / f"{preset or ('custom' if given else 'default')}-{datetime.now():%Y%m%d-%H%M%S}"
             limits = threads, device, budget, timeout, preparation_timeout, memory_limit
-            request = commands.Request(preset, given, tuple(method or ()), *limits, executor, scheduler)
-            finished = commands.run(request, target, dry_run)
+            request = running.Request(preset, given, tuple(method or ()), *limits, executor, scheduler)
+            finished = running.run(request, target, dry_run)
         if finished is None:
             return
         _show(finished)
         if report:
             _report([finished], finished / "report")
-    if commands.interrupted(finished):
+    if running.interrupted(finished):
         raise typer.Abort
-    if said := commands.in_vain(finished):
+    if said := running.in_vain(finished):
         print(f"dargmin: {said}", file=sys.stderr)
         raise typer.Exit(1)
 
@@ -196,7 +196,7 @@ def list_(
     Example: dargmin list --problem lasso --method blorc --why
     """
     with _one_line():
-        from harness.listing import show
+        from harness.commands.listing import show
 
         show(tuple(method or ()), tuple(problem or ()), why)
 
@@ -242,7 +242,7 @@ def prove(
         "problems": problem, "operators": operator, "signals": signal, "theta": theta, "n": n, "sigma": sigma, "seeds": seeds,
     }  # fmt: skip
     with _one_line():
-        from harness import proving
+        from harness.commands import proving
 
         decided = proving.run({name: value for name, value in axes.items() if value})
     raise typer.Exit(0 if decided else 1)
@@ -260,7 +260,7 @@ def reproduce(
     """
     with _one_line():
         from harness.experiments import EXPERIMENTS
-        from harness.nearest import require
+        from harness.plan.nearest import require
         from results import require_place
 
         require("NAME", name, ("all", *EXPERIMENTS), "an experiment", "dargmin reproduce --help shows all")
@@ -279,7 +279,7 @@ def tune_beta() -> None:
 
     Example: dargmin tune-beta
     """
-    from problems._tuning import table
+    from problems.data.tuning import table
 
     for operator, signal, c, rule, share in table():
         print(f'    ("{operator}", "{signal}"): ({c}, "{rule}"),  # zero rows {share:.2f}')
@@ -302,20 +302,20 @@ def doctor() -> None:
 
     Example: dargmin doctor
     """
-    from harness.doctor import show
+    from harness.commands.doctor import show
 
     if not show():
         raise typer.Exit(1)
 
 
 def _check_one(method: str, limits: tuple[float, float], problem: str) -> bool:
-    from harness import check as checks
+    from harness.commands import checking as checks
 
     return checks.run(method, lambda line: print(line, flush=True), *limits, problem)
 
 
 def _check_all(into: Path | None, limits: tuple[float, float]) -> bool:
-    from harness import check as checks
+    from harness.commands import checking as checks
     from reports import checks_table
     from results import Run
 

@@ -1,35 +1,44 @@
-"""How a problem is differentiated: one strategy a file. METHODS is the tuple that harness and tests go through."""
+"""How a problem is differentiated: one strategy a file. METHODS is the tuple that harness and tests go through.
 
-from methods._frameworks import synchronise, to_numpy
+    calculus/  what strategies share: frameworks, fixed points, Newton's method, schemes
+    blorc/     the exact closed form, its entries and its C
+    layers/    the same as a layer for training loops of one's own
+    peers/     other libraries
+
+Begin in `base.py`, then read `ift.py`. No strategy imports another.
+May import: problems. Never: problems.proofs, problems.traps.
+"""
+
 from methods.base import DEVICES, Chained, Gradient, GradientMethod, LibraryError, Prepared, Split
-from methods.blorc import Blorc
-from methods.blorc_batched import BlorcBatched
-from methods.blorc_cvxpylayers import BlorcCvxpylayers
-from methods.blorc_daqp import BlorcDaqp
-from methods.blorc_factors import BlorcFactors
-from methods.blorc_layers import BlorcLayer
-from methods.blorc_paper import BlorcPaper
-from methods.blorc_warm import BlorcWarm
+from methods.blorc.batched import BlorcBatched
+from methods.blorc.cvxpylayers import BlorcCvxpylayers
+from methods.blorc.daqp import BlorcDaqp
+from methods.blorc.factors import BlorcFactors
+from methods.blorc.lapack_limit import LapackLimit
+from methods.blorc.method import Blorc
+from methods.blorc.paper import BlorcPaper
+from methods.blorc.warm import BlorcWarm
 from methods.bregman_fixed_point import BregmanFixedPoint
+from methods.calculus.frameworks import synchronise, to_numpy
 from methods.closed_form import ClosedForm
 from methods.computation import ThroughComputation
-from methods.cone_diffcp import Diffcp
-from methods.cone_layers import ConeLayer
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.fixed_point import FixedPoint
 from methods.ift import IFT
 from methods.ift_cg import InexactIFT
-from methods.lapack_limit import LapackLimit
+from methods.layers.method import BlorcLayer
 from methods.linear_solve_vjp import LinearSolveVJP
 from methods.neumann import Neumann
 from methods.one_step import OneStep
 from methods.partial_smoothness import PartialSmoothness
-from methods.peer_jaxopt import Jaxopt
-from methods.peer_optimistix import Optimistix
-from methods.peer_osqp import Osqp
-from methods.peer_proxsuite import Proxsuite
-from methods.peer_qpax import Qpax
-from methods.peer_torchopt import Torchopt
+from methods.peers.cvxpylayers import ConeLayer
+from methods.peers.diffcp import Diffcp
+from methods.peers.jaxopt import Jaxopt
+from methods.peers.optimistix import Optimistix
+from methods.peers.osqp import Osqp
+from methods.peers.proxsuite import Proxsuite
+from methods.peers.qpax import Qpax
+from methods.peers.torchopt import Torchopt
 from methods.smoothed import SmoothedIFT
 from methods.truncated import Truncated
 from methods.unrolled import Unrolled

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar
 
-from methods import _bregman
-from methods._autodiff import Skeleton
-from methods._bregman import form_of, iteration, start
-from methods._frameworks import FRAMEWORKS
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus import bregman
+from methods.calculus.autodiff import Skeleton
+from methods.calculus.bregman import form_of, iteration, start
+from methods.calculus.frameworks import FRAMEWORKS
 from problems import Problem, Reference
 from problems.base import Array
 
@@ -42,7 +42,7 @@ class BregmanFixedPoint(GradientMethod):
         return (self.framework,)
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _bregman.unsupported(problem)
+        return bregman.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         form, framework = form_of(problem), FRAMEWORKS[self.framework]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods._autodiff import differentiate
-from methods._frameworks import FRAMEWORKS, framework
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import differentiate
+from methods.calculus.frameworks import FRAMEWORKS, framework
 from problems import PartlySmooth, Problem, Reference
 
 

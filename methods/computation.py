@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods._autodiff import differentiate
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import differentiate
 from problems import Problem
 from problems.base import Array
 from problems.forms import Computation

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
-from methods._fixed_point import differentiate_fixed_point
-from methods._frameworks import Framework
-from methods._schemes import stationary_refusal
 from methods.base import GradientMethod, Prepared
+from methods.calculus.fixed_point import differentiate_fixed_point
+from methods.calculus.frameworks import Framework
+from methods.calculus.schemes import stationary_refusal
 from problems import Problem, Reference, Splitting
 from problems.algorithms import algorithm
 

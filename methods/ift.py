@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods._newton import Derivatives, factored, itself, minimise
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus.newton import Derivatives, factored, itself, minimise
 from problems import Energy, Problem, Reference
 from problems.base import Array
 

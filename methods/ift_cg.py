@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from methods._newton import Derivatives, itself
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus.newton import Derivatives, itself
 from problems import Conditioned, Constants, Problem, Reference
 from problems.base import Array
 

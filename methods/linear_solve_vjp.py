@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods._autodiff import Skeleton
-from methods._frameworks import FRAMEWORKS, to_numpy
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus.autodiff import Skeleton
+from methods.calculus.frameworks import FRAMEWORKS, to_numpy
 from problems import LinearSystem, Problem, Reference
 from problems.base import Array
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods._at_optimum import at_optimum, optimum_refusal
 from methods.base import GradientMethod, Prepared
+from methods.calculus.at_optimum import at_optimum, optimum_refusal
 from problems import Problem, Reference
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from methods._frameworks import FRAMEWORKS, Framework, to_numpy
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus.frameworks import FRAMEWORKS, Framework, to_numpy
 from problems import Form, Problem, Splitting
 from problems.base import Array
 from problems.forms import Term

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from methods._newton import Derivatives, minimise, solved
 from methods.base import Gradient, GradientMethod, Prepared, Split
+from methods.calculus.newton import Derivatives, minimise, solved
 from problems import Problem, Reference, Splitting, smoothed
 from problems.base import Array
 

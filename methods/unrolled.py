@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from methods._autodiff import differentiate
-from methods._frameworks import FRAMEWORKS, framework
-from methods._schemes import refusal
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import differentiate
+from methods.calculus.frameworks import FRAMEWORKS, framework
+from methods.calculus.schemes import refusal
 from problems import Problem, Reference, Splitting
 from problems.algorithms import algorithm
 

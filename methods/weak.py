@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace, device
 
-from methods._autodiff import differentiate_forward, too_many_directions
-from methods._frameworks import FRAMEWORKS
-from methods._schemes import refusal
 from methods.base import GradientMethod, Prepared
+from methods.calculus.autodiff import differentiate_forward, too_many_directions
+from methods.calculus.frameworks import FRAMEWORKS
+from methods.calculus.schemes import refusal
 from problems import Problem, Reference, Splitting
 from problems.algorithms import algorithm
 

@@ -1,5 +1,15 @@
 """What is differentiated: one lower-level problem a file. PROBLEMS is the tuple of their ensembles, which
-harness and tests go through. `references.py` makes the reference of a problem of your own."""
+harness and tests go through. `references.py` makes the reference of a problem of your own.
+
+    penalties/   algorithms/  operators/  what problems are made of, one a file
+    data/        drawing, signals, photographs
+    families/    bases that several problem files share
+    solvers/     exact lower-level solutions, and kernels/ with their C
+    proofs/      what makes a reference certain
+
+Begin in `base.py`, then read `lasso.py`; `forms.py` is the structure that methods ask for.
+May import: nothing else of ours.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +31,12 @@ from problems.base import (
     SolveError,
     ValueFunction,
 )
-from problems.drawing import IMAGE_THETAS, SPARSE_THETAS, THETAS
+from problems.data.drawing import IMAGE_THETAS, SPARSE_THETAS, THETAS
+from problems.data.signals import SIGNALS
 from problems.ensembles import Ensemble
 from problems.forms import Form, Splitting, Term
-from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
-from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
-from problems.signals import SIGNALS
+from problems.operators.matrices import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
+from problems.operators.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
 from problems.smoothing import smoothed
 
 # The modules of the ensembles. They are imported when PROBLEMS is first asked for: a problem's module can then be the first

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems import _analysis_reference, _box_dual, _large
-from problems._arrays import local
+from problems.arrays import local
 from problems.base import (
     Array,
     BoxDual,
@@ -21,13 +20,15 @@ from problems.base import (
     Problem,
     Reference,
 )
-from problems.drawing import SPARSE_THETAS, THETAS
+from problems.data.drawing import SPARSE_THETAS, THETAS
+from problems.data.signals import SIGNALS
 from problems.ensembles import Ensemble
 from problems.forms import Distance, Dual, Form, Splitting, Term
-from problems.operators import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
-from problems.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
+from problems.operators.matrices import FIXED_OPERATORS, IMAGE_OPERATORS, OPERATORS
+from problems.operators.parametrisations import Dense, Filters, Parametrisation, Sparse, Weighted
 from problems.penalties import L1, Box
-from problems.signals import SIGNALS
+from problems.proofs import analysis_reference, choice
+from problems.solvers import box_dual
 
 LARGEST = 2**20  # entries of a sparse or matrix-free K(theta) that is solved by dense algebra
 
@@ -76,10 +77,10 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     ) -> AnalysisL1:
         """An instance drawn by `seed`: clean signals of peak 1, white noise of standard deviation sigma, beta = c * sigma.
 
-        c(operator, signal) stands in problems/drawing.py; sigma = 0 and pairs without an entry need an explicit beta. The
+        c(operator, signal) stands in problems/data/drawing.py; sigma = 0 and pairs without an entry need an explicit beta. The
         same seed gives the same operator and signals whatever sigma is.
         """
-        from problems.drawing import draw
+        from problems.data.drawing import draw
 
         w, y, target, beta = draw(n, sigma, seed, operator, signal, batch, beta, theta)
         if theta == "dense":
@@ -94,13 +95,13 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        large = _large.prover(self, theta, LARGEST)
+        large = choice.prover(self, theta, LARGEST)
         if large is not None:
             return np.asarray(large.solve(self, theta))
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
-            return _box_dual.solve(w, self.y, self.beta).x
-        return np.stack([_box_dual.solve(w, y, self.beta).x for y in self.y])
+            return box_dual.solve(w, self.y, self.beta).x
+        return np.stack([box_dual.solve(w, y, self.beta).x for y in self.y])
 
     def loss(self, x: Any, theta: Any) -> Any:
         xp, target = local(x, self.target)
@@ -117,7 +118,7 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
         return value, g, 0.0
 
     def reference(self) -> Reference:
-        return _analysis_reference.reference(self)
+        return analysis_reference.reference(self)
 
     def perturbed(self, rng: np.random.Generator) -> Array:
         if self.parametrisation.keeps_rank:  # log-weights are zero at the start
@@ -139,8 +140,8 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     def pattern(self, theta: Array) -> Array:
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
-            return _box_dual.solve(w, self.y, self.beta).signs
-        return np.stack([_box_dual.solve(w, y, self.beta).signs for y in self.y])
+            return box_dual.solve(w, self.y, self.beta).signs
+        return np.stack([box_dual.solve(w, y, self.beta).signs for y in self.y])
 
     def no_pattern(self, theta: Array) -> Array:
         return np.zeros_like(self.parametrisation.apply(theta, self.y))
@@ -157,7 +158,7 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     def doubt(self, theta: Array, pattern: Array) -> str:
         w, keeps_rank = self.parametrisation.matrix(theta), self.parametrisation.keeps_rank
         pairs = zip(np.atleast_2d(self.y), np.atleast_2d(pattern), strict=True)
-        doubts = (_box_dual.doubt(w, y, self.beta, signs, keeps_rank) for y, signs in pairs)
+        doubts = (box_dual.doubt(w, y, self.beta, signs, keeps_rank) for y, signs in pairs)
         return next(filter(None, doubts), "")
 
     def forms(self) -> tuple[Form, ...]:
@@ -178,8 +179,8 @@ class AnalysisL1(Problem, BoxDual, PartlySmooth, Splitting, ConicProgram):
     def _dual_solution(self, theta: Array) -> Array:
         w = self.parametrisation.matrix(theta)
         if self.y.ndim == 1:
-            return _box_dual.solve(w, self.y, self.beta).z
-        return np.stack([_box_dual.solve(w, y, self.beta).z for y in self.y])
+            return box_dual.solve(w, self.y, self.beta).z
+        return np.stack([box_dual.solve(w, y, self.beta).z for y in self.y])
 
     def conic_model(self) -> ConicModel:
         import cvxpy as cp

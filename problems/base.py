@@ -11,12 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+
+from problems.arrays import Array
 
 if TYPE_CHECKING:
-    from problems.parametrisations import Parametrisation
-
-Array = NDArray[Any]  # float64 wherever a problem or method hands it out
+    from problems.operators.parametrisations import Parametrisation
 
 # From best to worst; a batch takes the worst of its signals.
 REFERENCE_STATUSES = ("zero", "proven", "bounded", "unproven", "undecided", "kink")

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems import _box_dual
-from problems._arrays import local
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, ConicModel, ConicProgram, Problem, Reference
+from problems.arrays import Array, local
+from problems.base import ConicModel, ConicProgram, Problem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
-from problems.operators import differences, jumps
+from problems.operators.matrices import differences, jumps
 from problems.penalties import Box
+from problems.proofs.undecided import undecided_where_unsolved
+from problems.solvers import box_dual
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        return _box_dual.solve(differences(len(self.target)), theta[1:], float(np.exp(theta[0]))).z
+        return box_dual.solve(differences(len(self.target)), theta[1:], float(np.exp(theta[0]))).z
 
     def loss(self, x: Any, theta: Any) -> Any:
         xp, target = local(theta, self.target)
@@ -66,7 +66,7 @@ class BoxDualTV(Problem, Splitting, ConicProgram):
         """Inside the box: (D (D^T z - y))_i = 0; at its faces z_i = s_i exp(t), with the slacks exp(t) - |z_i| inside and
         -s_i (D (D^T z - y))_i at the faces.
         """
-        from problems._enclosure import Optimality, certify, times
+        from problems.proofs.enclosure import Optimality, certify, times
 
         z = self.solve(self.theta)
         signs = np.where(np.abs(z) >= np.exp(self.theta[0]) * (1 - 1e-12), np.sign(z), 0.0)

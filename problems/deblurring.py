@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from problems._isotropic import IsotropicTV
-from problems._photographs import crop
-from problems.base import Array
+from problems.arrays import Array
+from problems.data.photographs import crop
 from problems.ensembles import Ensemble
+from problems.families.isotropic import IsotropicTV
 
 REACH = 1  # of the kernel, which has (2 REACH + 1)^2 taps
 

@@ -10,13 +10,13 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from problems._arrays import local
-from problems._regression import HeldOut, sparse_minimiser, split, weights_of
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, ConicModel, ConicProgram, Reference
+from problems.arrays import Array, local
+from problems.base import ConicModel, ConicProgram, Reference
 from problems.ensembles import Ensemble
+from problems.families.regression import HeldOut, sparse_minimiser, split, weights_of
 from problems.forms import Form, Function, Quadratic, Splitting, Term
 from problems.penalties import L1
+from problems.proofs.undecided import undecided_where_unsolved
 
 GUESS = 10_000  # sweeps of coordinate descent before the exact search takes over
 
@@ -57,7 +57,7 @@ class ElasticNet(HeldOut, Splitting, ConicProgram):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + e^{theta_1} s + e^{theta_2} u = 0, slacks as for the Lasso."""
-        from problems._enclosure import Optimality, balls, certify, times
+        from problems.proofs.enclosure import Optimality, balls, certify, times
 
         x, y = self.solve(self.theta), balls(self.y)
         support, n = x != 0, len(x)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from problems._arrays import local
-from problems.base import Array
-from problems.parametrisations import Parametrisation
+from problems.arrays import Array, local
+from problems.operators.parametrisations import Parametrisation
 from problems.penalties.base import Penalty
 
 Function = Callable[[Any], Any]

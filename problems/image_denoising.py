@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from problems._isotropic import IsotropicTV
-from problems._photographs import crop
+from problems.data.photographs import crop
 from problems.ensembles import Ensemble
+from problems.families.isotropic import IsotropicTV
 
 
 class ImageDenoising(IsotropicTV):

@@ -10,13 +10,14 @@ from warnings import catch_warnings, simplefilter
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems._conic import weighted_model
-from problems._regression import HeldOut, sparse_minimiser, split, weights_of
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, ConicModel, ConicProgram, Reference
+from problems.arrays import Array
+from problems.base import ConicModel, ConicProgram, Reference
 from problems.ensembles import Ensemble
+from problems.families.conic import weighted_model
+from problems.families.regression import HeldOut, sparse_minimiser, split, weights_of
 from problems.forms import Form, LeastSquares, Splitting, Term, fixed
 from problems.penalties import L1
+from problems.proofs.undecided import undecided_where_unsolved
 
 GUESS = 10_000  # sweeps of coordinate descent before the exact search takes over
 
@@ -74,7 +75,7 @@ class Lasso(HeldOut, Splitting, ConicProgram):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """On the support S with signs s: A_S^T (A_S u - y) + w_S s = 0; slacks s u, and w - |A^T (A x - y)| off S."""
-        from problems._enclosure import Optimality, balls, certify, times
+        from problems.proofs.enclosure import Optimality, balls, certify, times
 
         x, y = self.solve(self.theta), balls(self.y)
         support, a, n = x != 0, self.a, len(x)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from problems._arrays import local
-from problems._photographs import crop
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, Energy, Problem, Reference, SolveError
+from problems.arrays import Array, local
+from problems.base import Energy, Problem, Reference, SolveError
+from problems.data.photographs import crop
 from problems.ensembles import Ensemble
+from problems.proofs.undecided import undecided_where_unsolved
 
 FILTERS, SIZE = 4, 3  # how many are learned, and their side
 EPS = 0.05  # of the potential, for images in [0, 1]
@@ -88,7 +88,7 @@ class LearnedPotentials(Problem, Energy):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """R(x; theta) = x - y + sum_k e^{nu_k} C_k^T rho'(C_k x), on the whole space."""
-        from problems._enclosure import Optimality, certify, times
+        from problems.proofs.enclosure import Optimality, certify, times
 
         def parts(theta: Any) -> tuple[Any, list[Any]]:
             coefficients = theta[FILTERS:].reshape(FILTERS, -1)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems._arrays import local
-from problems._newton import newton
-from problems._undecided import undecided_where_unsolved
-from problems._wheels import scikit_learn
-from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
+from problems.arrays import Array, local
+from problems.base import Conditioned, Constants, Problem, Reference, SolveError
+from problems.data.wheels import scikit_learn
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Smooth, Splitting, Term
 from problems.penalties import Zero
+from problems.proofs.undecided import undecided_where_unsolved
+from problems.solvers.newton import newton
 
 FEATURES = 13  # the 8 x 8 pixels averaged over 2 x 2, without the four corners, which are blank, and a constant
 ROWS = 20  # training images of each class, and as many held out
@@ -91,7 +91,7 @@ class Logistic(Problem, Conditioned, Splitting):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """A^T (P - Y) + exp(theta) X = 0 with the probabilities P_i = softmax(X^T a_i)."""
-        from problems._enclosure import Optimality, certify
+        from problems.proofs.enclosure import Optimality, certify
 
         f = self._loss_and_penalty
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from problems._arrays import local
-from problems.base import Array, Problem, Reference
+from problems.arrays import Array, local
+from problems.base import Problem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Computation
 
@@ -77,9 +77,9 @@ class LPTuning(Problem, Computation):
 
     def reference(self) -> Reference:
         """The three columns of dx/dtheta carried along in ball arithmetic, every clip decided strictly."""
-        from problems._forward import certify
+        from problems.proofs.forward import Programme, certify
 
-        return certify(self, STEPS)
+        return certify(self, Programme(self.c, self.a, self.lower, self.upper), STEPS)
 
     # Structure that methods ask for
 

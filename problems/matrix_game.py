@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from problems._arrays import local
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, ConicModel, ConicProgram, Problem, Reference, SolveError
+from problems.arrays import Array, local
+from problems.base import ConicModel, ConicProgram, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Quadratic, Splitting, Term
-from problems.parametrisations import Dense
+from problems.operators.parametrisations import Dense
 from problems.penalties import Maximum, Simplex
+from problems.proofs.undecided import undecided_where_unsolved
 
 PLAYED = 1e-9  # a probability of the solver's answer above it is positive; the polishing refutes a wrong reading
 
@@ -79,7 +79,7 @@ class MatrixGame(Problem, Splitting, ConicProgram):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """u = (x_S, v, y_T, v'): A_TS x_S = v, sum x_S = 1, A_TS^T y_T = v', sum y_T = 1; slacks x_S, y_T, v - Ax, A'y - v'."""
-        from problems._enclosure import Optimality, certify
+        from problems.proofs.enclosure import Optimality, certify
 
         x, y, v = self._strategies(self.theta)
         played, attained, size = x > 0, y > 0, int((x > 0).sum())

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems._constrained import THETAS, ConstrainedLeastSquares
-from problems.base import Array
+from problems.arrays import Array
 from problems.ensembles import Ensemble
+from problems.families.constrained import THETAS, ConstrainedLeastSquares
 from problems.penalties import Nonnegative, Penalty
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from problems.analysis_l1 import AnalysisL1
 from problems.ensembles import Ensemble
-from problems.operators import orthogonal
+from problems.operators.matrices import orthogonal
 
 
 def draw(n: int, seed: int, theta: str, sigma: float, batch: int | None) -> AnalysisL1:

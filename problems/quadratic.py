@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from problems._arrays import local
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, Conditioned, Constants, LinearSystem, Problem, Reference
+from problems.arrays import Array, local
+from problems.base import Conditioned, Constants, LinearSystem, Problem, Reference
 from problems.ensembles import Ensemble
 from problems.forms import Form, LeastSquares, Splitting, Term
 from problems.penalties import Zero
+from problems.proofs.undecided import undecided_where_unsolved
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class QuadraticBilevel(Problem, Conditioned, Splitting, LinearSystem):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """A2^T (A2 u + A3 theta - b2) = 0, linear in u and theta."""
-        from problems._enclosure import Optimality, certify, times
+        from problems.proofs.enclosure import Optimality, certify, times
 
         system = Optimality(
             start=self.solve(self.theta),

@@ -24,8 +24,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, Constants, Problem, Reference
+from problems.arrays import Array
+from problems.base import Constants, Problem, Reference
+from problems.proofs.undecided import undecided_where_unsolved
 
 UNITS = 64  # of float64's rounding that a sum is taken to err by, relative to the size of its terms
 STEP = 2.0**-20  # relative length of the step along which derivatives are held against differences
@@ -69,7 +70,7 @@ def proven_formula(problem: P, formula: Callable[[P, Any], tuple[Any, Any]]) -> 
         def reference(self):
             return proven_formula(self, Mine.formula)
     """
-    from problems._enclosure import at_some_precision, balls, midpoints, summed
+    from problems.proofs.enclosure import at_some_precision, balls, midpoints, summed
 
     def proof() -> Reference:
         x, grad = formula(_on_balls(problem), balls(problem.theta))
@@ -90,7 +91,7 @@ def proven_minimiser(problem: TwiceDifferentiable) -> Reference:
     x* is enclosed afresh. A `hessian` or `cross` that is not the derivative of `slope`, by the mean value theorem, leaves the
     reference undecided. Seconds at n = 100. Raises TypeError where x* is no vector. Source: Krawczyk (1969).
     """
-    from problems._enclosure import Optimality, certify
+    from problems.proofs.enclosure import Optimality, certify
 
     x, exact = _vector(problem), _on_balls(problem)
     if reason := _refuted(exact, x, problem.theta):
@@ -137,7 +138,7 @@ def bounded_minimiser(problem: TwiceDifferentiable, known: Constants) -> Referen
 
 def ball_solve(a: Any, b: Any) -> Array:
     """a^{-1} b as balls, a (n, n) and b (n,) of balls or numbers; ZeroDivisionError where a is not shown to be nonsingular."""
-    from problems._enclosure import solved
+    from problems.proofs.enclosure import solved
 
     return solved(a, b)
 
@@ -169,7 +170,7 @@ def _exact(value: Any, name: str) -> Any:
     """A field as balls; names, integers and arrays of them stay. TypeError where it may hide floats."""
     from flint import arb
 
-    from problems._enclosure import balls
+    from problems.proofs.enclosure import balls
 
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return balls(value)
@@ -198,7 +199,7 @@ def _refuted(exact: TwiceDifferentiable, x: Array, theta: Array) -> str:
     """Which derivative cannot be that of `slope`: f(u + h) - f(u) lies in the hull of f' over [u, u + h], times h."""
     import flint
 
-    from problems._enclosure import BITS, balls, times
+    from problems.proofs.enclosure import BITS, balls, times
 
     signs = np.random.default_rng(0).choice([-1.0, 1.0], len(x))
     with flint.ctx.workprec(BITS[0]):
@@ -219,7 +220,7 @@ def _step(at: Array) -> tuple[Array, Array]:
     """(h, the balls that hold [u, u + h]) for entries u of `at`."""
     from flint import arb
 
-    from problems._enclosure import balls
+    from problems.proofs.enclosure import balls
 
     h = STEP * np.abs(at) + STEP**2
     box = np.empty(at.shape, dtype=object)

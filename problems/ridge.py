@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from problems._arrays import local
-from problems._regression import HeldOut, split
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, Conditioned, Constants, LinearSystem, Reference
+from problems.arrays import Array, local
+from problems.base import Conditioned, Constants, LinearSystem, Reference
 from problems.ensembles import Ensemble
+from problems.families.regression import HeldOut, split
 from problems.forms import Form, LeastSquares, Splitting, Term
 from problems.penalties import Zero
+from problems.proofs.undecided import undecided_where_unsolved
 
 LEVEL = 0.1  # of the weights; the columns of A have norm 1
 
@@ -44,7 +44,7 @@ class Ridge(HeldOut, Conditioned, Splitting, LinearSystem):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """A^T (A u - y) + exp(theta) u = 0."""
-        from problems._enclosure import Optimality, certify, times
+        from problems.proofs.enclosure import Optimality, certify, times
 
         def cross(u: Any, theta: Any, w: Any) -> Any:
             each = np.exp(theta) * u * w

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems._constrained import THETAS, ConstrainedLeastSquares
-from problems.base import Array, SolveError
+from problems.arrays import Array
+from problems.base import SolveError
 from problems.ensembles import Ensemble
+from problems.families.constrained import THETAS, ConstrainedLeastSquares
 from problems.penalties import Penalty, Simplex
 
 EQUALITY = 5  # DAQP's mark

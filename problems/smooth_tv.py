@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems._arrays import local
-from problems._newton import newton
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, Conditioned, Constants, Problem, Reference, SolveError
+from problems.arrays import Array, local
+from problems.base import Conditioned, Constants, Problem, Reference, SolveError
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, Smooth, Splitting, Term
-from problems.operators import differences, jumps
+from problems.operators.matrices import differences, jumps
 from problems.penalties import Zero
+from problems.proofs.undecided import undecided_where_unsolved
+from problems.solvers.newton import newton
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class SmoothTV(Problem, Conditioned, Splitting):
         """grad_x Phi = 0; with t = D x and q = t^2 + nu^2 its derivatives in log alpha, log nu, log xi are
         alpha D^T (t q^{-1/2}), -alpha nu^2 D^T (t q^{-3/2}) and xi x.
         """
-        from problems._enclosure import Optimality, certify
+        from problems.proofs.enclosure import Optimality, certify
 
         d, f = differences(len(self.y)), SmoothedVariation(self.y)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from problems.base import Array, Energy
+from problems.arrays import Array
+from problems.base import Energy
 from problems.forms import Form, Splitting
 from problems.penalties.base import Penalty
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from problems.base import Array
+from problems.arrays import Array
 from problems.forms import Term, matrix_of
 from problems.penalties import Manifold
 

@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 
 from problems.analysis_l1 import AnalysisL1
-from problems.base import Array
-from problems.operators import differences
-from problems.parametrisations import Weighted
+from problems.arrays import Array
+from problems.operators.matrices import differences
+from problems.operators.parametrisations import Weighted
 
 EXPECTATIONS = ("gradient", "zero", "kink", "refuse")
 COTANGENTS = (1e-3, 1e-6, 1e-9, 1e-14)

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems import _box_dual
-from problems._arrays import local
-from problems._undecided import undecided_where_unsolved
-from problems.base import Array, Problem, Reference, ValueFunction
+from problems.arrays import Array, local
+from problems.base import Problem, Reference, ValueFunction
 from problems.ensembles import Ensemble
 from problems.forms import Form, Function, LeastSquares, Splitting, Term
-from problems.operators import differences
+from problems.operators.matrices import differences
 from problems.penalties import Box
+from problems.proofs.undecided import undecided_where_unsolved
+from problems.solvers import box_dual
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class TVValue(Problem, Splitting, ValueFunction):
     # Problem
 
     def solve(self, theta: Array) -> Array:
-        return _box_dual.solve(differences(len(theta) - 1), theta[1:], float(np.exp(theta[0]))).x
+        return box_dual.solve(differences(len(theta) - 1), theta[1:], float(np.exp(theta[0]))).x
 
     def loss(self, x: Any, theta: Any) -> Any:
         xp = array_namespace(theta)
@@ -59,11 +59,11 @@ class TVValue(Problem, Splitting, ValueFunction):
     @undecided_where_unsolved
     def reference(self) -> Reference:
         """z_i = s_i at its bounds; inside them (D x)_i = 0 with x = u - lambda D^T z; slacks 1 - |z_i| and s_i (D x)_i."""
-        from problems._enclosure import Optimality, certify
+        from problems.proofs.enclosure import Optimality, certify
 
         theta = self.theta
         d = differences(len(theta) - 1)
-        found = _box_dual.solve(d, theta[1:], float(np.exp(theta[0])))
+        found = box_dual.solve(d, theta[1:], float(np.exp(theta[0])))
         signs, free = found.signs, found.signs == 0
         on = d[free]
 
@@ -111,7 +111,7 @@ class TVValue(Problem, Splitting, ValueFunction):
 
     def _dual_solution(self, theta: Array) -> Array:
         weight = float(np.exp(theta[0]))
-        return _box_dual.solve(differences(len(theta) - 1), theta[1:], weight).z / weight
+        return box_dual.solve(differences(len(theta) - 1), theta[1:], weight).z / weight
 
     def dual_value(self, z: Array, theta: Array) -> float:
         return float(self.loss(self._read(theta)(z), theta))

@@ -1,6 +1,7 @@
-"""READS the table: summaries, figures, HTML and Markdown reports, comparison of two runs.
+"""READS the table: summaries, figures, HTML and Markdown reports, comparison of two runs. Begin in `page.py`.
 
 Needs nothing but a run folder: every figure can be redrawn on a machine without the frameworks that were measured.
+May import: results.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def reasons(checks: Mapping[str, Any]) -> Table:
 
 
 def faults(checks: Mapping[str, Any]) -> Table:
-    """The known faults, with the checks that show them; their scripts stand in harness/known_faults.py."""
+    """The known faults, with the checks that show them; their scripts stand in harness/checks/known_faults.py."""
     lines = [
         [
             fault["reference"],
@@ -66,7 +66,7 @@ def faults(checks: Mapping[str, Any]) -> Table:
         ]
         for fault in checks["known_faults"]
     ]
-    note = "Each has a script of a few lines without any code of ours in harness/known_faults.py; a fault that goes away fails."
+    note = "Each has a script of a few lines, none of it ours, in harness/checks/known_faults.py; a fault that goes away fails."
     return text.table("Known faults of libraries", ("fault", "version", "what", "seen in"), lines, note)
 
 

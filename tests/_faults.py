@@ -139,7 +139,7 @@ METHODS = (
     ),
     Fault(
         "diffcp-claim",
-        "methods/cone_diffcp.py",
+        "methods/peers/diffcp.py",
         'converged = all(info["status"] == "solved" for info in infos)',
         'converged = any(info["status"] == "solved" for info in infos)',
         "any for all: a batch claims convergence where one of its signals did converge",
@@ -158,7 +158,7 @@ METHODS = (
 PROBLEMS = (
     Fault(
         "weights-pullback",
-        "problems/parametrisations.py",
+        "problems/operators/parametrisations.py",
         "rows = np.exp(theta) * z * self._product(theta, v)",
         "rows = z * self._product(theta, v)",
         "a dropped factor: right at log-weights of 0, where all instances are drawn, and wrong at any others",
@@ -166,7 +166,7 @@ PROBLEMS = (
     ),
     Fault(
         "filters-norm",
-        "problems/parametrisations.py",
+        "problems/operators/parametrisations.py",
         "return float((np.abs(transfer) ** 2).sum(axis=0).max())",
         "return float((np.abs(transfer) ** 2).max())",
         "a dropped sum: |K|^2 of several filters is too small, so steps are too long, and the bound of the proof too tight",
@@ -174,7 +174,7 @@ PROBLEMS = (
     ),
     Fault(
         "lasso-certificate",
-        "problems/_regression.py",
+        "problems/families/regression.py",
         "np.where(signs == 0, np.abs(slope) - weights",
         "np.where(signs == 0, slope - weights",
         "a dropped modulus: a coefficient whose slope is below minus its weight never comes in, and x* is not optimal",
@@ -201,7 +201,7 @@ PROBLEMS = (
 PROOFS = (
     Fault(
         "radius-without-balls",
-        "problems/_balls.py",
+        "problems/proofs/arithmetic.py",
         "norm_above((np.abs(values) * 2.0**-53 + radii) * ROUNDING + 2.0**-1073)",
         "norm_above(np.abs(values) * 2.0**-53 * ROUNDING + 2.0**-1073)",
         "a dropped term: the radius of a reference is that of rounding, however wide the balls around it are",
@@ -209,7 +209,7 @@ PROOFS = (
     ),
     Fault(
         "margins-not-negative",
-        "problems/_proof.py",
+        "problems/proofs/pattern_proof.py",
         "if all(margin > 0 for margin in found.margins):",
         "if all(not margin < 0 for margin in found.margins):",
         "a ball around 0 is no margin: a kink with a margin of exactly 0 is called proven, and has a gradient",
@@ -217,7 +217,7 @@ PROOFS = (
     ),
     Fault(
         "one-signal-at-its-target",
-        "problems/_certificate.py",
+        "problems/proofs/certificate.py",
         "all(_at_target(proof) for proof",
         "any(_at_target(proof) for proof",
         "any for all: the gradient of a batch is proven to be 0 where that of one signal is",
@@ -225,7 +225,7 @@ PROOFS = (
     ),
     Fault(
         "filter-dual-error",
-        "problems/_filter_proof.py",
+        "problems/proofs/filter_proof.py",
         "e_x, e_z = rest / math.sqrt(factor.least), rest / factor.least",
         "e_x, e_z = rest / math.sqrt(factor.least), rest / math.sqrt(factor.least)",
         "a root too many: the bound of the error of z, and with it the radius of the gradient, is too small",
@@ -233,7 +233,7 @@ PROOFS = (
     ),
     Fault(
         "rho-of-one-row",
-        "problems/_margins.py",
+        "problems/proofs/margins.py",
         "beta * np.sqrt(len(w))",
         "beta",
         "a dropped factor: rho, within which no pattern may change, is too large; steps of differences pass as safe",
@@ -241,7 +241,7 @@ PROOFS = (
     ),
     Fault(
         "unclear-bound-row",
-        "problems/_box_dual.py",
+        "problems/solvers/box_dual.py",
         "unclear=solution.unclear or unclear",
         "unclear=solution.unclear and unclear",
         "and for or: a kink is noted only where both of its signs are seen",
@@ -260,7 +260,7 @@ HARNESS = (
     ),
     Fault(
         "path-stands-still",
-        "harness/timing.py",
+        "harness/measure/timing.py",
         "place = index % (2 * count - 2)",
         "place = index % (2 * count - 1)",
         "off by one: a warm start is timed on the theta it has just solved, once every round trip",
@@ -268,7 +268,7 @@ HARNESS = (
     ),
     Fault(
         "limit-beyond",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "beyond = cell.planned.n + (not cell.in_preparation)",
         "beyond = cell.planned.n + cell.in_preparation",
         "a missing not: after a slow call other instances of the same n are not run, after a slow preparation they all are",
@@ -276,7 +276,7 @@ HARNESS = (
     ),
     Fault(
         "rounds-in-one-order",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "for index in rng.permutation(len(cells)):",
         "for index in range(len(cells)):",
         "the order is no longer random: a machine that slows down in a round slows down the same methods every time",
@@ -284,7 +284,7 @@ HARNESS = (
     ),
     Fault(
         "half-a-block-is-finished",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "if any(key not in finished for key, _ in members)",
         "if all(key not in finished for key, _ in members)",
         "all for any: --resume never measures the rest of a block of which a cell is there",
@@ -292,7 +292,7 @@ HARNESS = (
     ),
     Fault(
         "failed-sample-is-ok",
-        "harness/runner.py",
+        "harness/measure/runner.py",
         "            cell.fail(refusal.status, refusal.reason, handle.stderr())",
         "            pass",
         "a dropped line: a method that raises in a timed call keeps the status ok, without a time",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.judge import judge
+from harness.checks.judge import judge
 
 
 def judged(*arguments: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from _borders_neighbour import quadratic
 
 from problems import Ensemble, LinearSystem, Problem, Reference
-from problems._arrays import local
+from problems.arrays import local
 from problems.base import Array
 
 

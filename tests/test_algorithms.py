@@ -14,9 +14,9 @@ from scipy.optimize import nnls
 from problems import AnalysisL1
 from problems.algorithms import ALGORITHMS, Algorithm, algorithm
 from problems.base import Array
-from problems.differences import Differences1D
 from problems.forms import Distance, Form, LeastSquares, Smooth, Splitting, Term, fixed
 from problems.lasso import Lasso
+from problems.operators.differences import Differences1D
 from problems.penalties import L1, L21, Nonnegative, Simplex
 
 W, Y = np.diff(np.eye(4), axis=0), np.array([1.0, 0.9, -0.5, -0.6])

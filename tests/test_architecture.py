@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,15 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OURS = ("problems", "methods", "harness", "results", "reports")
 FACADE = "dargmin.py"  # who imports a name from it imports the module behind the name
 
-# What each package may import of ours; problems <- methods <- harness -> results <- reports.
-ALLOWED = {
-    "problems": {"problems"},
-    "methods": {"methods", "problems"},
-    "harness": {"harness", "methods", "problems", "results"},
-    "results": {"results"},
-    "reports": {"reports", "results"},
-    FACADE: {"problems", "methods", "results", "reports"},
-}
+EXCEPTIONS = {"harness/cli.py": ("reports",)}  # it ends a run with a report
 TABLES = {"pandas": ("results", "reports"), "seaborn": ("reports",), "matplotlib": ("reports",)}
 HEAVY = {
     *("torch", "jax", "jaxlib", "cvxpy", "cvxpylayers", "diffcp", "scs", "clarabel", "daqp", "cffi"),
@@ -33,6 +28,7 @@ HEAVY = {
 }
 
 
+SHARED = ("methods.base", "methods.calculus")
 BINDING = "problems/kernels/binding.py"  # where alone C is bound
 
 
@@ -99,11 +95,39 @@ def _behind(entry: Import) -> Import:
     return Import(f"{homes[0]}.{name}", entry.eager) if homes else entry
 
 
+@cache
+def room(folder: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """(the dotted name of the room that a folder is of, what it may import of ours, what it never may): its map says so.
+
+    A folder without the line is of the room around it; what a folder never may, no room in it may.
+    """
+    if folder == FACADE:
+        return FACADE, ("problems", "methods", "results", "reports"), ()
+    around = room(folder.rpartition("/")[0]) if "/" in folder else ("", (), ())
+    map_ = ROOT / folder / "__init__.py"
+    said = " ".join((ast.get_docstring(ast.parse(map_.read_text())) or "").split()) if map_.exists() else ""
+    never = (*around[2], *_names("Never: ", said))
+    if "May import: " not in said:
+        return around[0], around[1], never
+    own = folder.replace("/", ".")
+    return own, (own, *_names("May import: ", said)), never
+
+
+def _names(start: str, said: str) -> tuple[str, ...]:
+    """The dotted names of a sentence of a map, such as `May import: methods.base, problems.`"""
+    sentence = f"{said} ".partition(start)[2].partition(". ")[0]
+    return tuple(name for name in sentence.split(", ") if name.split(".")[0] in OURS)
+
+
+def _within(name: str, places: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{place}.") for place in places)
+
+
 def _reason(path: str, entry: Import) -> str:
     package = path.split("/")[0]
-    allowed = ALLOWED[package] | ({"reports"} if path == "harness/cli.py" else set())
-    if entry.top in OURS and entry.top not in allowed:
-        return f"{package} must not import {entry.top}"
+    own, allowed, never = room(path.rpartition("/")[0] or FACADE)
+    if entry.top in OURS and (not _within(entry.name, allowed + EXCEPTIONS.get(path, ())) or _within(entry.name, never)):
+        return f"{own} must not import {entry.top}"
     if entry.top in TABLES and package not in TABLES[entry.top]:
         return f"only {' and '.join(TABLES[entry.top])} may import {entry.top}"
     if entry.eager and entry.top in HEAVY and not _is_layer(path, entry):
@@ -120,18 +144,19 @@ def _is_layer(path: str, entry: Import) -> bool:
     return path.startswith(f"methods/layers/{entry.top}_")
 
 
+@cache
+def strategies() -> frozenset[str]:
+    """The modules of the strategies: what methods/__init__.py imports, but for what they share."""
+    tree = ast.parse((ROOT / "methods" / "__init__.py").read_text())
+    found = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return frozenset(name for name in found if name.startswith("methods.") and not _within(name, SHARED))
+
+
 def _crosses_methods(path: str, entry: Import) -> bool:
-    """Method files share underscore modules, base.py, methods/layers and what lies beside the strategy in methods/blorc;
-    __init__.py, which lists them, imports them all.
-    """
-    parts = entry.name.split(".")
-    if entry.top != "methods" or not path.startswith("methods/") or path.endswith("__init__.py"):
+    """Whether a file of methods/ imports a strategy; the maps, which list them, may."""
+    if not path.startswith("methods/") or path.endswith("__init__.py"):
         return False
-    if parts[1:2] == ["blorc"] and len(parts) > 2:
-        return parts[2] in ("Blorc", "method")
-    module = next((part for part in parts[1:] if part != "bilevel"), "")
-    own = Path(path).stem
-    return not (module.startswith("_") or module in ("base", "layers", own))
+    return entry.name in ("methods.blorc", "methods.blorc.Blorc") or _within(entry.name, tuple(strategies()))
 
 
 def private(source: str) -> list[str]:
@@ -178,6 +203,90 @@ def sources() -> list[Path]:
     return [ROOT / FACADE, *rooms]
 
 
+def modules() -> dict[str, Path]:
+    """The files by their dotted names."""
+    dotted = {path: path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".") for path in sources()}
+    return {name.removesuffix(".__init__"): path for path, name in dotted.items()}
+
+
+def drawing() -> dict[str, set[str]]:
+    """What each module imports of ours: also in functions, and for type checkers."""
+    known = modules()
+    return {name: {_module(entry.name, known) for entry in _of(path)} - {name, ""} for name, path in known.items()}
+
+
+def _of(path: Path) -> Iterator[Import]:
+    return imports(path.read_text(), ".".join(path.relative_to(ROOT).parent.parts))
+
+
+def _module(name: str, known: Mapping[str, Path]) -> str:
+    """The module that a dotted name is of; empty: none of ours."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def rooms(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The same between rooms; a file that lies beside rooms is by itself."""
+    found: dict[str, set[str]] = {}
+    for name, others in graph.items():
+        found.setdefault(_room_of(name), set()).update(map(_room_of, others))
+    return {name: others - {name} for name, others in found.items()}
+
+
+def _room_of(name: str) -> str:
+    top = ".".join(name.split(".")[:2])
+    return top if (ROOT / top.replace(".", "/")).is_dir() else name
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """One that the drawing has; empty: none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_there_are_no_circles() -> None:
+    assert circle(drawing()) == []
+    assert circle(rooms(drawing())) == []
+
+
+def test_there_are_no_circles_in_c() -> None:
+    """What a name.c or name.h includes; nothing includes what rests on it."""
+    graph: dict[str, set[str]] = {}
+    for path in (file for package in OURS for file in (ROOT / package).rglob("*.[ch]")):
+        included = re.findall(r'^#include "(\w+)\.[ch]"', path.read_text(), re.MULTILINE)
+        graph.setdefault(path.stem, set()).update({*included} - {path.stem})
+    assert {"matrix", "signal"} <= graph.keys() and circle(graph) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert len(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})) == 4
+    assert len(circle(rooms({"methods.blorc.x": {"methods.layers.y"}, "methods.layers.z": {"methods.blorc.w"}}))) == 3
+    assert "problems.proofs.graph_proof" in drawing()["problems.proofs.choice"]  # which it imports in a function
+
+
+def test_every_room_has_a_map() -> None:
+    """What is in it, where to begin, and what it may import, all of which somebody in it does."""
+    graph = drawing()
+    for name, path in modules().items():
+        if path.name != "__init__.py" or (name.endswith(".kernels") and not name.startswith("problems")):
+            continue
+        said = ast.get_docstring(ast.parse(path.read_text())) or ""
+        assert "May import: " in said and "Begin " in said, f"{name} has no map"
+        assert len(said.splitlines()) <= 12, f"the map of {name} has more than a dozen lines"
+        _, (_, *allowed), _ = room(name.replace(".", "/"))
+        used = {other for module, others in graph.items() if _within(module, (name,)) for other in others}
+        assert [place for place in allowed if not any(_within(other, (place,)) for other in used)] == []
+
+
+def test_what_is_shared_lies_in_a_room() -> None:
+    """Not beside them, under a name with an underscore."""
+    assert [name for name in modules() if name.count(".") == 1 and "._" in name] == []
+
+
 def test_the_walk_sees_the_whole_source() -> None:
     found = {path.relative_to(ROOT).as_posix() for path in sources()}
     assert {"problems/algorithms/admm.py", "methods/blorc/method.py", "harness/cli.py", "results/store.py"} <= found
@@ -192,11 +301,11 @@ def test_no_rule_is_broken(path: Path) -> None:
 BROKEN = [
     ("problems/x.py", "from methods import METHODS", "problems must not import methods"),
     ("problems/x.py", "def f():\n    import methods.blorc", "problems must not import methods"),
-    ("problems/algorithms/x.py", "from ...results import Run", "problems must not import results"),
-    ("methods/x.py", "import harness.timing", "methods must not import harness"),
+    ("problems/algorithms/x.py", "from ...results import Run", "problems.algorithms must not import results"),
+    ("methods/x.py", "import harness.measure.timing", "methods must not import harness"),
     ("methods/x.py", "from results.record import Measured", "methods must not import results"),
     ("methods/x.py", "if TYPE_CHECKING:\n    from reports import page", "methods must not import reports"),
-    ("harness/runner.py", "def f():\n    from reports import write_report", "harness must not import reports"),
+    ("harness/measure/runner.py", "def f():\n    from reports import write_report", "harness.measure must not import reports"),
     ("results/x.py", "from problems.base import Array", "results must not import problems"),
     ("results/x.py", "import harness", "results must not import harness"),
     ("reports/x.py", "from methods import METHODS", "reports must not import methods"),
@@ -209,7 +318,15 @@ BROKEN = [
     ("methods/x.py", "from methods.blorc.method import Blorc", "one method file imports another"),
     ("problems/kernels/binding.py", "from cffi import FFI", "imported at module level"),
     ("methods/blorc/x.py", "def f():\n    from cffi import FFI", "only problems/kernels/binding.py may import cffi"),
-    ("methods/bilevel/x.py", "from methods.bilevel.maid import Maid", "one method file imports another"),
+    ("methods/x.py", "from methods.unrolled import Unrolled", "one method file imports another"),
+    ("methods/peers/x.py", "from methods.peers.osqp import Osqp", "one method file imports another"),
+    ("methods/peers/x.py", "from methods.blorc.solver import solve", "methods.peers must not import methods"),
+    ("methods/calculus/x.py", "def f():\n    from methods import METHODS", "methods.calculus must not import methods"),
+    ("methods/x.py", "from problems.proofs.enclosure import certify", "methods must not import problems"),
+    ("methods/layers/kernels/x.py", "from problems.proofs import kkt", "methods.layers must not import problems"),
+    ("problems/solvers/x.py", "def f():\n    from problems.proofs import kkt", "problems.solvers must not import problems"),
+    ("problems/penalties/x.py", "from problems.base import Problem", "problems.penalties must not import problems"),
+    ("harness/plan/x.py", "from harness.measure.worker import serve", "harness.plan must not import harness"),
     ("harness/x.py", "def f():\n    import pandas as pd", "only results and reports may import pandas"),
     ("methods/x.py", "import pandas.api", "only results and reports may import pandas"),
     ("results/x.py", "import seaborn as sns", "only reports may import seaborn"),
@@ -240,16 +357,16 @@ def test_every_rule_can_fail(path: str, source: str, reason: str) -> None:
 
 
 KEPT = [
-    ("methods/x.py", "from methods.base import Gradient\nfrom methods import _conic\nfrom problems import Problem"),
+    ("methods/x.py", "from methods.base import Gradient\nfrom methods.calculus import newton\nfrom problems import Problem"),
     ("methods/x.py", "def f():\n    import torch\n    return lambda: torch"),
     ("methods/x.py", "if TYPE_CHECKING:\n    import torch"),
     ("methods/__init__.py", "from methods.blorc import Blorc"),
-    ("methods/bilevel/maid.py", "from methods.bilevel._steps import armijo\nfrom methods.base import Gradient"),
+    ("methods/peers/x.py", "from methods.peers import conic\nfrom methods.base import Gradient"),
     ("harness/cli.py", "def report():\n    from reports import write_report"),
     ("harness/x.py", "from results import Run\nfrom methods import METHODS\nfrom problems import PROBLEMS"),
     ("reports/x.py", "import pandas as pd\nimport seaborn as sns\nfrom results import Run"),
     ("results/x.py", "import pandas as pd\nfrom results.record import Measured"),
-    ("problems/algorithms/x.py", "from .base import Algorithm\nfrom ..base import Array"),
+    ("problems/algorithms/x.py", "from .base import Algorithm\nfrom ..arrays import Array"),
     ("problems/kernels/binding.py", "def f():\n    from cffi import FFI"),
     ("methods/layers/torch_layer.py", "import torch\nfrom torch.autograd import Function"),
     ("methods/blorc/x.py", "from methods.blorc import graph\nfrom problems.kernels import KERNELS"),
@@ -286,7 +403,7 @@ def test_what_is_private_is_found(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["import torch\ntorch.__version__", "import os\nos._exit(0)", "from methods import _blorc\n_blorc._x", "x._y"]
+    "source", ["import torch\ntorch.__version__", "import os\nos._exit(0)", "from methods import base\nbase._x", "x._y"]
 )
 def test_what_is_not_is_left(source: str) -> None:
     assert private(source) == []

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flint import arb_mat, ctx
 
-from problems._balls import balls, column
-from problems._basis import Basis
+from problems.proofs.arithmetic import balls, column
+from problems.proofs.basis import Basis
 
 
 @pytest.fixture(autouse=True)

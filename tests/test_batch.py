@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from _exact import relative
 
-from methods._bounded import Stack
 from methods.blorc.batch import BatchSolver
+from methods.blorc.bounded import Stack
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import SignalSolver
 from problems import AnalysisL1
-from problems._box_dual import DEPENDENT
 from problems.base import Array
+from problems.solvers.box_dual import DEPENDENT
 
 SEVERAL = KERNELS.lib.SEVERAL
 

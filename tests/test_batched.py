@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from _exact import relative
 
-from harness import environment, memory, timing
-from harness.sweeps import Sweep, plan
-from harness.worker import Refused, Settings, Worker, _usable
-from methods import DEVICES, METHODS, GradientMethod, _batched, to_numpy
-from methods._bounded import counted
-from methods.blorc import Blorc
-from methods.blorc_batched import BlorcBatched
+from harness import environment
+from harness.measure import memory, timing
+from harness.measure.worker import Refused, Settings, Worker, _usable
+from harness.plan.sweeps import Sweep, plan
+from methods import DEVICES, METHODS, GradientMethod, to_numpy
+from methods.blorc import Blorc, torch_dual
+from methods.blorc.batched import BlorcBatched
+from methods.blorc.bounded import counted
 from methods.closed_form import ClosedForm
 from methods.unrolled import Unrolled
 from problems import AnalysisL1
@@ -57,7 +58,7 @@ def test_a_batch_has_the_proven_gradient(operator: str, device: str) -> None:
 
 @pytest.mark.parametrize("start", [0, 5])
 def test_newton_steps_make_up_for_a_poor_start(start: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_batched, "START", start)
+    monkeypatch.setattr(torch_dual, "START", start)
     problem = AnalysisL1.draw(n=36, operator="tv", batch=12, seed=1)
     found, grad = batched(problem, device)
     assert relative(grad, problem.reference().grad) < EXACT
@@ -67,7 +68,7 @@ def test_newton_steps_make_up_for_a_poor_start(start: int, device: str, monkeypa
 
 def test_a_batch_that_is_factored_in_parts_has_the_proven_gradient(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = AnalysisL1.draw(n=36, operator="tv", batch=12, seed=1)
-    monkeypatch.setattr(_batched, "ENTRIES", 5 * len(problem.theta) ** 2)
+    monkeypatch.setattr(torch_dual, "ENTRIES", 5 * len(problem.theta) ** 2)
     found, grad = batched(problem, device)
     assert relative(grad, problem.reference().grad) < EXACT
     assert found.note == ""
@@ -75,9 +76,9 @@ def test_a_batch_that_is_factored_in_parts_has_the_proven_gradient(device: str, 
 
 def test_what_the_rounds_leave_open_is_solved_elsewhere_and_counted(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = AnalysisL1.draw(n=16, operator="tv", batch=3)
-    monkeypatch.setattr(_batched, "ROUNDS", 0)
+    monkeypatch.setattr(torch_dual, "ROUNDS", 0)
     found, grad = batched(problem, device)
-    assert found.note == counted([_batched.HANDED] * 3, 3)
+    assert found.note == counted([torch_dual.HANDED] * 3, 3)
     assert relative(grad, problem.reference().grad) < EXACT
 
 
@@ -87,7 +88,7 @@ def test_signals_that_vanish_are_handed_over(device: str) -> None:
     problem = AnalysisL1(problem.theta, y, problem.target, problem.beta)
     found, grad = batched(problem, device)
     assert not problem.solve(problem.theta)[2:].round(12).any()
-    assert found.note == counted([_batched.HANDED] * 2, 4)
+    assert found.note == counted([torch_dual.HANDED] * 2, 4)
     assert relative(grad, problem.reference().grad) < EXACT
 
 
@@ -118,7 +119,7 @@ def test_a_wrong_pattern_is_not_taken_for_the_solution(device: str) -> None:
 
     problem = AnalysisL1.draw(n=16, operator="random", batch=1, seed=1)
     w, y = (torch.from_numpy(a.copy()).to(device) for a in (problem.theta, problem.y))
-    dual = _batched.BatchedSolver(y, problem.beta).dual(w)
+    dual = torch_dual.BatchedSolver(y, problem.beta).dual(w)
     z = dual.start()
     z, faces, done = dual.newton(torch.zeros(1, dtype=torch.int64, device=device), z)
     free = torch.zeros(z.shape, dtype=torch.bool, device=device)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from harness.answers import BadAnswer, received, told
-from harness.catalogue import select
-from harness.check import line
-from harness.check import run as run_checks
-from harness.conformance import verdict
-from harness.userfiles import NamingError
-from harness.verdicts import Verdict
+from harness.checks.conformance import verdict
+from harness.checks.verdicts import Verdict
+from harness.commands.checking import line
+from harness.commands.checking import run as run_checks
+from harness.plan.catalogue import select
+from harness.plan.userfiles import NamingError
 from methods import Gradient, GradientMethod
 from results import Measured, Planned, Run
 

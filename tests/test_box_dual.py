@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from problems import OPERATORS, AnalysisL1
-from problems._box_dual import RowFactor, solve
 from problems.base import Array
+from problems.solvers.box_dual import RowFactor, solve
 
 GAP = 1e-9  # ten times the slack that the solver's own verification grants to rounding
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from harness.cli import BadInput, _one_line
-from problems import _chain
 from problems.kernels import KERNELS, BuildError, Kernels, build, every
+from problems.solvers import chain
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALLEST = 5e-324  # a subnormal number, which is 0 where they are flushed
@@ -278,14 +278,14 @@ def test_a_cell_that_cannot_be_compiled_is_an_error_with_its_reason(cache: Path,
 def test_zig_builds_what_gives_the_same_numbers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     a, c, b, y = rng.standard_normal((4, 30))
-    expected = _chain.signs(a[1:], c[1:], np.abs(b[1:]), y)
+    expected = chain.signs(a[1:], c[1:], np.abs(b[1:]), y)
     monkeypatch.setenv("PATH", "")
     with build.library(KERNELS.folder, KERNELS.flags) as path:
         assert "ziglang" in build.compiler()[1] and path.parent == cache
     other = Kernels(KERNELS.folder, KERNELS.contract)
     assert other.lib is not KERNELS.lib
-    monkeypatch.setattr(_chain, "KERNELS", other)
-    np.testing.assert_array_equal(_chain.signs(a[1:], c[1:], np.abs(b[1:]), y), expected)
+    monkeypatch.setattr(chain, "KERNELS", other)
+    np.testing.assert_array_equal(chain.signs(a[1:], c[1:], np.abs(b[1:]), y), expected)
     for kernels in every():
         build.build(kernels.folder, (*kernels.flags, *CHECKED), cache / "checked.so")
 

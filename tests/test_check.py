@@ -15,11 +15,11 @@ import _runs
 import pytest
 from _command import dargmin, within
 
-from harness import check as checks
-from harness.check import Checker, line, settled
-from harness.conformance import CHECKS, regular, verdict
-from harness.known_faults import KNOWN_FAULTS, KnownFault
-from harness.verdicts import OUTCOMES, Verdict, by_design
+from harness.checks.conformance import CHECKS, regular, verdict
+from harness.checks.known_faults import KNOWN_FAULTS, KnownFault
+from harness.checks.verdicts import OUTCOMES, Verdict, by_design
+from harness.commands import checking as checks
+from harness.commands.checking import Checker, line, settled
 from methods import GradientMethod
 from methods.blorc import Blorc
 from methods.closed_form import ClosedForm

@@ -17,7 +17,8 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from harness import cluster, commands
+from harness.commands import running
+from harness.measure import cluster
 from results import Run, RunError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,12 +44,12 @@ def address(local: LocalCluster) -> str:
     return local.scheduler_address
 
 
-def request(address: str | None, executor: str = "dask") -> commands.Request:
-    return commands.Request(None, AXES, ("blorc-daqp", "fd-directional"), 1, "cpu", 0.05, None, 300.0, 8.0, executor, address)
+def request(address: str | None, executor: str = "dask") -> running.Request:
+    return running.Request(None, AXES, ("blorc-daqp", "fd-directional"), 1, "cpu", 0.05, None, 300.0, 8.0, executor, address)
 
 
 def test_a_cluster_gives_a_row_for_every_cell_and_resumes(address: str, tmp_path: Path) -> None:
-    path = commands.run(request(address), tmp_path / "run", dry_run=False)
+    path = running.run(request(address), tmp_path / "run", dry_run=False)
     assert path is not None
     frame = Run.open(path).frame()
     assert set(frame["status"]) == {"ok"} and len(frame) == 4
@@ -57,7 +58,7 @@ def test_a_cluster_gives_a_row_for_every_cell_and_resumes(address: str, tmp_path
     )  # of the differences
     lines = (path / "records.jsonl").read_text().splitlines(keepends=True)
     (path / "records.jsonl").write_text("".join(lines[:2]))  # one block of two
-    commands.resume(path, "dask", address)
+    running.resume(path, "dask", address)
     assert (path / "records.jsonl").read_text().splitlines(keepends=True)[:2] == lines[:2]
     assert set(Run.open(path).rows()) == set(Run.open(path).cells)
 
@@ -69,7 +70,7 @@ def test_what_a_user_names_is_found_on_a_cluster(address: str, tmp_path: Path) -
         axes={"problems": [mine], "n": "8"},
         methods=("linear-solve-vjp-torch(tolerance=1e-6)", "fd-directional"),
     )
-    path = commands.run(asked, tmp_path / "run", dry_run=False)
+    path = running.run(asked, tmp_path / "run", dry_run=False)
     assert path is not None
     frame = Run.open(path).frame()
     assert set(frame["label"]) == {"linear-solve-vjp-torch(tolerance=1e-06)", "fd-directional"}
@@ -79,13 +80,13 @@ def test_what_a_user_names_is_found_on_a_cluster(address: str, tmp_path: Path) -
 def test_a_worker_that_is_killed_costs_no_cell_and_doubles_none(local: LocalCluster, tmp_path: Path) -> None:
     asked = replace(request(local.scheduler_address), axes={"n": "9,16", "operators": ["tv"], "seeds": "0:6"})
     paths: list[Path | None] = []
-    running = Thread(target=lambda: paths.append(commands.run(asked, tmp_path / "run", dry_run=False)))
-    running.start()
-    kept = wait_for_a_row(tmp_path / "run" / "records.jsonl", running)
+    thread = Thread(target=lambda: paths.append(running.run(asked, tmp_path / "run", dry_run=False)))
+    thread.start()
+    kept = wait_for_a_row(tmp_path / "run" / "records.jsonl", thread)
     victim = local.workers[0].pid
     assert blocks_of(victim)  # in the middle of one
     os.kill(victim, signal.SIGKILL)
-    running.join(240)
+    thread.join(240)
     assert not psutil.pid_exists(victim)
     assert paths == [tmp_path / "run"]
     run = Run.open(tmp_path / "run")
@@ -95,10 +96,10 @@ def test_a_worker_that_is_killed_costs_no_cell_and_doubles_none(local: LocalClus
     assert len(run.cells) == 24 and set(run.frame()["status"]) == {"ok"}
 
 
-def wait_for_a_row(records: Path, running: Thread) -> list[str]:
+def wait_for_a_row(records: Path, thread: Thread) -> list[str]:
     """The first lines of the records, as soon as there are any."""
     end = time.monotonic() + 120
-    while time.monotonic() < end and running.is_alive():
+    while time.monotonic() < end and thread.is_alive():
         if records.is_file() and (lines := records.read_text().splitlines()):
             return lines
         time.sleep(0.02)
@@ -121,14 +122,14 @@ def test_a_failing_worker_is_named_and_finished_blocks_are_kept(
 
     monkeypatch.setattr(cluster, "_block", broken)
     with pytest.raises(RunError, match="a dask worker failed: broken on purpose; dargmin run --resume"):
-        commands.run(request(address), tmp_path / "run", dry_run=False)
+        running.run(request(address), tmp_path / "run", dry_run=False)
     assert Run.open(tmp_path / "run").rows() == {}
 
 
 def test_a_worker_of_other_versions_is_refused(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster.environment, "commit", lambda: "another")
     with pytest.raises(ValueError, match="must have the versions of this machine, differs in commit"):
-        commands.run(request(address), tmp_path / "run", dry_run=False)
+        running.run(request(address), tmp_path / "run", dry_run=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,12 +137,12 @@ def test_a_worker_of_other_versions_is_refused(address: str, tmp_path: Path, mon
 def test_no_scheduler_is_one_line(scheduler: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with pytest.raises(ValueError, match="--scheduler"):
-        commands.run(request(scheduler), tmp_path / "run", dry_run=False)
+        running.run(request(scheduler), tmp_path / "run", dry_run=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_dask_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"needs distributed, which is not installed; pip install -e '.\[cluster\]'"):
-        commands.run(request("tcp://x:1"), tmp_path / "run", dry_run=False)
+        running.run(request("tcp://x:1"), tmp_path / "run", dry_run=False)
     assert list(tmp_path.iterdir()) == []

@@ -277,7 +277,7 @@ def test_reproduce_all_makes_a_folder_for_each(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_takes_minutes_prints_what_it_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("problems._tuning.table", lambda: iter([("tv", "dct-sparse", 0.5, "rule", 0.61234)]))
+    monkeypatch.setattr("problems.data.tuning.table", lambda: iter([("tv", "dct-sparse", 0.5, "rule", 0.61234)]))
     assert within("tune-beta").stdout.split() == ['("tv",', '"dct-sparse"):', "(0.5,", '"rule"),', "#", "zero", "rows", "0.61"]
     monkeypatch.setattr("harness.training.train", lambda told: told("an epoch") or Path("trained.npy"))
     assert within("train-operator").stdout == "an epoch\nwritten: trained.npy\n"

@@ -11,10 +11,10 @@ import pytest
 
 from methods import to_numpy
 from methods.base import GradientMethod
-from methods.cone_diffcp import Diffcp
-from methods.cone_layers import ConeLayer, _inaccurate
-from methods.peer_osqp import Osqp
-from methods.peer_proxsuite import Proxsuite
+from methods.peers.cvxpylayers import ConeLayer, _inaccurate
+from methods.peers.diffcp import Diffcp
+from methods.peers.osqp import Osqp
+from methods.peers.proxsuite import Proxsuite
 from problems import THETAS, AnalysisL1, Problem
 from problems.base import Array
 from problems.traps import TRAPS

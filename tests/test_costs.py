@@ -10,11 +10,13 @@ from pathlib import Path
 import _runs
 import pytest
 
-from harness import commands, environment, estimate, timing
-from harness.costs import Ledger
-from harness.request import Request
-from harness.runner import Options
-from harness.sweeps import Sweep, plan
+from harness import environment
+from harness.commands import estimate, running
+from harness.commands.request import Request
+from harness.measure import timing
+from harness.measure.costs import Ledger
+from harness.measure.runner import Options
+from harness.plan.sweeps import Sweep, plan
 from methods.blorc import Blorc
 from reports import costs
 from reports.select import load
@@ -28,7 +30,7 @@ def test_sampling_takes_its_budget_a_timed_cell_at_most() -> None:
 
 def test_what_the_same_plan_took_here_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     request = Request(None, {"n": "8", "seeds": "0:2"}, ("blorc", "fd-directional"), 1, "cpu", 0.1, None, 300.0, 8.0)
-    path = commands.run(request, tmp_path / "first", dry_run=False)
+    path = running.run(request, tmp_path / "first", dry_run=False)
     assert path is not None and "here before" not in capsys.readouterr().err
     run = Run.open(path)
     cells, options = tuple(run.cells.values()), Options(budget_s=0.1)
@@ -37,7 +39,7 @@ def test_what_the_same_plan_took_here_is_told(tmp_path: Path, capsys: pytest.Cap
     assert estimate.earlier(cells[1:], options, tmp_path) is None
     assert estimate.earlier(cells, replace(options, budget_s=0.2), tmp_path) is None
     assert estimate.earlier(cells, options, tmp_path / "first") is None
-    commands.run(request, tmp_path / "second", dry_run=True)
+    running.run(request, tmp_path / "second", dry_run=True)
     assert f"the same plan took {spent:.0f} s here before" in capsys.readouterr().err
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from methods import METHODS
 from problems import PROBLEMS, Ensemble, Problem, SolveError
-from problems._isotropic import IsotropicTV
 from problems.base import Array
 from problems.deblurring import Deblurring
 from problems.elastic_net import ElasticNet
+from problems.families.isotropic import IsotropicTV
 from problems.image_denoising import ImageDenoising
 from problems.lasso import Lasso
 from problems.mri import MRI

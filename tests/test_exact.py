@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from methods import METHODS, Chained, GradientMethod, to_numpy
 from methods.blorc import Blorc
 from methods.blorc.batch import BatchSolver
+from methods.blorc.daqp import BlorcDaqp
 from methods.blorc.kernels import KERNELS
+from methods.blorc.lapack_limit import LapackLimit
 from methods.blorc.solver import HANDED, Compiled, SignalSolver
-from methods.blorc_daqp import BlorcDaqp
-from methods.blorc_warm import BlorcWarm
-from methods.lapack_limit import LapackLimit
-from problems import OPERATORS, AnalysisL1, _box_dual
+from methods.blorc.warm import BlorcWarm
+from problems import OPERATORS, AnalysisL1
 from problems.base import Array
+from problems.solvers import box_dual
 
 EXACT = [method for method in METHODS if method.name.startswith("blorc") and method.name != "blorc-paper"]
 # Rounding of one factorisation of W0 W0^T, refined: some units of 1e-16 times cond(W0), which stays below 1e3 here.
@@ -87,7 +88,7 @@ def test_what_is_left_open_goes_to_the_bounded_active_set_with_a_note() -> None:
     y = np.array([0, 0.1, 0, 1, 1.1, 1])
     w = np.diff(np.eye(6), axis=0)
     found = SignalSolver(y, 0.2).solve(np.concatenate([w, w]))
-    assert found.note == _box_dual.DEPENDENT
+    assert found.note == box_dual.DEPENDENT
     kept = SignalSolver(y, 0.2, keeps_rank=True).solve(np.concatenate([w, w]))
     assert kept.note == HANDED
     np.testing.assert_allclose(found.x, SignalSolver(y, 0.4).solve(w).x, atol=1e-14)  # one row of twice the weight

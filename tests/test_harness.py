@@ -19,15 +19,15 @@ import _runs
 import numpy as np
 import pytest
 
-from harness import timing
-from harness.catalogue import entries, select
-from harness.presets import DEFAULT, PRESETS, SMOKE
-from harness.runner import Options, Runner, unfinished
-from harness.sweeps import Sweep, instance, plan
-from harness.worker import First, Sampled, Worker
+from harness.measure import timing
+from harness.measure.runner import Options, Runner, unfinished
+from harness.measure.worker import First, Sampled, Worker
+from harness.plan.catalogue import entries, select
+from harness.plan.presets import DEFAULT, PRESETS, SMOKE
+from harness.plan.sweeps import Sweep, instance, plan
 from methods import CORE, METHODS, PEERS, Chained, Gradient
 from methods.blorc import Blorc
-from methods.blorc_warm import BlorcWarm
+from methods.blorc.warm import BlorcWarm
 from problems import AnalysisL1
 from results import Measured, Planned, Run
 from results.record import Ending, Judgement, SetUp

@@ -10,14 +10,15 @@ from _exact import relative
 from scipy import ndimage
 from scipy.sparse import csr_array
 
-from harness.catalogue import with_ladders
+from harness.plan.catalogue import with_ladders
 from methods import METHODS, Gradient, to_numpy
-from methods._frameworks import FRAMEWORKS
 from methods.blorc import Blorc
-from problems import AnalysisL1, Filters, SolveError, Weighted, _certificate, _filter_proof, _graph_proof
-from problems._graph import Graph, parts
+from methods.calculus.frameworks import FRAMEWORKS
+from problems import AnalysisL1, Filters, SolveError, Weighted
 from problems.base import Array
-from problems.operators import dct_filters, tv_2d
+from problems.operators.matrices import dct_filters, tv_2d
+from problems.proofs import certificate, filter_proof, graph_proof
+from problems.solvers.graph_tv import Graph, parts
 
 # Means of a region by compensated sums, then one product an edge: a few units in the last place; a shared weight is a sum of up
 # to 264 such terms that cancel to a tenth.
@@ -49,7 +50,7 @@ def test_tv_2d_takes_the_differences_of_neighbours() -> None:
 def test_tv_2d_has_the_proven_gradient(n: int, theta: str) -> None:
     for seed in range(4):
         problem = image(n, seed, theta)
-        truth, again, found = _certificate.certify(problem), _graph_proof.certify(problem), blorc(problem)
+        truth, again, found = certificate.certify(problem), graph_proof.certify(problem), blorc(problem)
         assert truth.status == again.status == "proven" and found.note == ""
         assert relative(found.grad, truth.grad) < FLAT
         assert relative(again.grad, truth.grad) < again.radius < 1e-11
@@ -71,46 +72,46 @@ def on_graph(rng: np.random.Generator, n: int, k: int) -> AnalysisL1:
 def test_any_graph_has_the_proven_gradient(seed: int) -> None:
     rng = np.random.default_rng(seed)
     problem = on_graph(rng, int(rng.integers(3, 20)), int(rng.integers(2, 40)))
-    truth, again, found = _certificate.certify(problem), _graph_proof.certify(problem), blorc(problem)
+    truth, again, found = certificate.certify(problem), graph_proof.certify(problem), blorc(problem)
     assert truth.status == again.status and truth.status in ("proven", "zero")
     scale = np.linalg.norm(truth.grad) or 1.0
     assert np.linalg.norm(found.grad - truth.grad) < FLAT * scale
     assert np.linalg.norm(again.grad - truth.grad) <= again.radius * scale
-    np.testing.assert_allclose(_graph_proof.solve(problem, problem.theta), truth.x[0], rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(graph_proof.solve(problem, problem.theta), truth.x[0], rtol=1e-14, atol=1e-14)
 
 
 def test_the_graph_proof_refuses_other_regions_and_flows() -> None:
     problem = image(144, 0, "row-weights")
-    edges = _graph_proof.Edges.of(problem, problem.theta)
+    edges = graph_proof.Edges.of(problem, problem.theta)
     assert edges is not None
     found = parts(edges.graph, problem.y, edges.bound)
-    assert _graph_proof.verified(edges, problem.y, found) is not None
+    assert graph_proof.verified(edges, problem.y, found) is not None
     cut = np.flatnonzero(found.between(edges.graph))
     for e in cut[::5]:  # two regions taken for one
         label = found.label.copy()
         label[label == label[edges.graph.head[e]]] = label[edges.graph.tail[e]]
         numbered = np.unique(label, return_inverse=True)[1]
         merged = replace(found, label=numbered, count=found.count - 1)
-        assert _graph_proof.verified(edges, problem.y, merged) is None
+        assert graph_proof.verified(edges, problem.y, merged) is None
         turned = found.flow.copy()
         turned[e] *= -1
-        assert _graph_proof.verified(edges, problem.y, replace(found, flow=turned)) is None
+        assert graph_proof.verified(edges, problem.y, replace(found, flow=turned)) is None
     largest = np.flatnonzero(found.label == np.bincount(found.label).argmax())
     label = found.label.copy()
     label[largest[0]] = found.count  # one node taken out of its region
-    assert _graph_proof.verified(edges, problem.y, replace(found, label=label, count=found.count + 1)) is None
+    assert graph_proof.verified(edges, problem.y, replace(found, label=label, count=found.count + 1)) is None
 
 
 def test_a_kink_on_a_graph_is_noted_and_not_proven() -> None:
     w = csr_array(np.roll(np.eye(4), 1, axis=1) - np.eye(4))
     y = np.array([0.0, 0.0, 2.0, 2.0])  # two edges must carry 2 from the upper half, and can carry 1 each
     problem = AnalysisL1(np.zeros(4), y, np.arange(4.0), 1.0, parametrisation=Weighted(w))
-    assert _certificate.certify(problem).status == "kink"
-    assert _graph_proof.certify(problem).status == "undecided"
+    assert certificate.certify(problem).status == "kink"
+    assert graph_proof.certify(problem).status == "undecided"
     assert "no gradient" in blorc(problem).note
     for beta, status in ((0.9, "proven"), (1.1, "zero")):
         moved = replace(problem, beta=beta)
-        assert _graph_proof.certify(moved).status == status and blorc(moved).note == ""
+        assert graph_proof.certify(moved).status == status and blorc(moved).note == ""
 
 
 def test_a_batch_has_the_mean_gradient() -> None:
@@ -176,7 +177,7 @@ def test_the_frameworks_apply_filters_like_numpy(name: str) -> None:
 @pytest.mark.parametrize(("n", "seed"), [(36, 0), (36, 1), (64, 0), (64, 2), (64, 3), (144, 1)])
 def test_filter_banks_have_the_proven_gradient(n: int, seed: int) -> None:
     problem = image(n, seed, "taps")
-    truth, again, found = _certificate.certify(problem), _filter_proof.certify(problem), blorc(problem)
+    truth, again, found = certificate.certify(problem), filter_proof.certify(problem), blorc(problem)
     assert truth.status == "proven" and again.status == "bounded" and found.note == ""
     assert relative(found.grad, truth.grad) < KRYLOV
     assert relative(again.grad, truth.grad) < again.radius < 1e-9
@@ -187,15 +188,15 @@ def test_filter_banks_have_the_proven_gradient(n: int, seed: int) -> None:
 
 def test_dependent_zero_rows_of_filters_are_flagged() -> None:
     problem = image(36, 2, "taps")  # three rows vanish because fourteen others do, but for the rounding of the taps
-    assert _filter_proof.certify(problem).status == "undecided"
+    assert filter_proof.certify(problem).status == "undecided"
     assert "dependent" in blorc(problem).note
     with pytest.raises(SolveError, match="not proven"):
-        _filter_proof.solve(problem, problem.theta)
+        filter_proof.solve(problem, problem.theta)
 
 
 def test_the_error_of_the_dual_of_a_filter_bank_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """z is moved where W0 x shows least of it: along the least eigenvector of W0 W0^T, whose eigenvalue is below 0.01."""
-    drawn, refined, moved = image(64, 0, "taps"), _filter_proof._refined, 1e-10
+    drawn, refined, moved = image(64, 0, "taps"), filter_proof._refined, 1e-10
     problem = AnalysisL1(0.1 * drawn.theta, drawn.y, drawn.target, drawn.beta / 0.1, parametrisation=drawn.parametrisation)
 
     def beside(factor, filters, taps, zero, q, z):  # type: ignore[no-untyped-def]
@@ -206,8 +207,8 @@ def test_the_error_of_the_dual_of_a_filter_bank_is_bounded(monkeypatch: pytest.M
         step[zero] = moved * vectors[:, 0]
         return x - filters.adjoint(taps, step), z + step, rest + moved * values[0]
 
-    monkeypatch.setattr(_filter_proof, "_refined", beside)
-    found = _filter_proof.enclose(problem, problem.theta, problem.y, problem.target, 1.0)
+    monkeypatch.setattr(filter_proof, "_refined", beside)
+    found = filter_proof.enclose(problem, problem.theta, problem.y, problem.target, 1.0)
     assert found is not None
     assert moved <= found.errors[1] and moved <= found.errors[3]
 
@@ -217,9 +218,9 @@ def test_the_factorisation_bounds_the_least_eigenvalue(seed: int) -> None:
     rng = np.random.default_rng(seed)
     w = rng.standard_normal((30, 40)) * (rng.random((30, 40)) < 0.3)
     least = np.linalg.eigvalsh(w @ w.T)[0]
-    factor = _filter_proof.Factor.of(csr_array(w))
+    factor = filter_proof.Factor.of(csr_array(w))
     assert factor is not None and 0 < factor.least <= least
-    assert _filter_proof.Factor.of(csr_array(np.vstack((w, w[:1] + w[1:2])))) is None
+    assert filter_proof.Factor.of(csr_array(np.vstack((w, w[:1] + w[1:2])))) is None
 
 
 # Both

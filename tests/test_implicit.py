@@ -11,7 +11,7 @@ import torch
 from _exact import relative
 
 from methods import GradientMethod
-from methods._frameworks import Torch
+from methods.calculus.frameworks import Torch
 from methods.fixed_point import ADJOINTS, FixedPoint
 from methods.neumann import Neumann
 from methods.one_step import OneStep

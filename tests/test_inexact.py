@@ -9,11 +9,11 @@ import pytest
 from _exact import relative
 from _judged import judged
 
-from harness.catalogue import ensemble
-from methods._bregman import form_of, iteration, start
-from methods._newton import Derivatives, itself
+from harness.plan.catalogue import ensemble
 from methods.base import Gradient, GradientMethod
 from methods.bregman_fixed_point import BregmanFixedPoint
+from methods.calculus.bregman import form_of, iteration, start
+from methods.calculus.newton import Derivatives, itself
 from methods.ift import IFT
 from methods.ift_cg import InexactIFT
 from methods.linear_solve_vjp import LinearSolveVJP

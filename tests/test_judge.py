@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from _judged import judged
 
-from harness.judge import ROUNDING
+from harness.checks.judge import ROUNDING
 from methods.blorc import Blorc
-from methods.blorc_paper import BlorcPaper
+from methods.blorc.paper import BlorcPaper
 from problems import AnalysisL1
-from problems._sensitivity import sensitivity
+from problems.sensitivity import sensitivity
 
 
 @pytest.mark.parametrize("batch", [None, 3])

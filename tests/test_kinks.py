@@ -16,8 +16,8 @@ from harness.experiments.kinks import FALSE, GOOD, NOTICED, TRUE, UNDECIDED, UNN
 from methods import Blorc, Gradient
 from methods.blorc.solver import HANDED
 from problems import AnalysisL1, Reference
-from problems._box_dual import DEPENDENT, dual_inside
-from problems.parametrisations import Sparse
+from problems.operators.parametrisations import Sparse
+from problems.solvers.box_dual import DEPENDENT, dual_inside
 
 SHARE = 5  # every fifth instance of one seed
 COMPILED = ("JAX", "batched")  # entries that take longer to load or to compile than to run

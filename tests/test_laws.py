@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from methods import METHODS, PEERS, GradientMethod, to_numpy
-from methods._frameworks import FRAMEWORKS
 from methods.blorc import Blorc
+from methods.calculus.frameworks import FRAMEWORKS
 from methods.finite_differences import DirectionalDifferences
 from methods.smoothed import SmoothedIFT
 from methods.unrolled import Unrolled

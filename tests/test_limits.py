@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import commands
-from harness.catalogue import ensemble, select
-from harness.check import Checker
-from harness.processes import Limits
-from harness.runner import Options, Runner, blocks
-from harness.sweeps import Sweep, plan
+from harness.commands import running
+from harness.commands.checking import Checker
+from harness.measure.processes import Limits
+from harness.measure.runner import Options, Runner, blocks
+from harness.plan.catalogue import ensemble, select
+from harness.plan.sweeps import Sweep, plan
 from methods import GradientMethod, to_numpy
 from problems import AnalysisL1
 from results import Measured, Planned, Run
@@ -77,10 +77,10 @@ def test_a_preparation_is_never_given_less_than_a_call() -> None:
 
 def test_a_resumed_run_keeps_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Options] = []
-    monkeypatch.setattr(commands, "_measure", lambda made, options, client: seen.append(options))
-    request = commands.Request(None, {"n": "8"}, ("fd-directional",), 1, "cpu", None, 7.0, 77.0, 8.0)
-    commands.run(request, tmp_path / "run", dry_run=False)
-    commands.resume(tmp_path / "run")
+    monkeypatch.setattr(running, "_measure", lambda made, options, client: seen.append(options))
+    request = running.Request(None, {"n": "8"}, ("fd-directional",), 1, "cpu", None, 7.0, 77.0, 8.0)
+    running.run(request, tmp_path / "run", dry_run=False)
+    running.resume(tmp_path / "run")
     assert seen[0] == seen[1] and (seen[0].timeout_s, seen[0].preparation_s) == (7.0, 77.0)
     assert Run.open(tmp_path / "run").settings["preparation_s"] == asdict(seen[0])["preparation_s"]
 

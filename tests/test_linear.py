@@ -9,13 +9,13 @@ import pylops
 import pytest
 
 from methods import to_numpy
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems.base import Array
-from problems.differences import Differences1D, Differences2D
-from problems.fixed import Fixed
-from problems.fourier import Fourier2D, radial_mask
-from problems.parametrisations import Dense, Parametrisation, Weighted
-from problems.stencil import Stencil, gaussian
+from problems.operators.differences import Differences1D, Differences2D
+from problems.operators.fixed import Fixed
+from problems.operators.fourier import Fourier2D, radial_mask
+from problems.operators.parametrisations import Dense, Parametrisation, Weighted
+from problems.operators.stencil import Stencil, gaussian
 
 H, W = 4, 5
 RNG = np.random.default_rng(3)

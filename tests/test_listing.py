@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import listing
+from harness.commands import listing
 from methods import LIMITS, METHODS, GradientMethod
-from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, Ensemble, _regression, logistic, signals
+from problems import FIXED_OPERATORS, OPERATORS, PROBLEMS, SIGNALS, Ensemble, logistic
+from problems.data import signals
+from problems.families import regression
 
 
 def lines(text: str) -> list[str]:
@@ -79,7 +81,7 @@ def test_a_pair_has_its_facts_and_its_reason(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_list_loads_no_library_that_is_slow_to_import() -> None:
-    code = "import sys\nfrom harness.listing import show\nshow((), (), True)\nprint(*sys.modules)"
+    code = "import sys\nfrom harness.commands.listing import show\nshow((), (), True)\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert not {"sklearn", "pandas", "torch", "jax", "cvxpy"} & set(done.stdout.splitlines()[-1].split())
 
@@ -89,9 +91,9 @@ def test_the_data_are_those_that_scikit_learn_gives() -> None:
 
     for name in ("china", "flower"):
         assert np.array_equal(signals._photo(name), load_sample_image(f"{name}.jpg"))
-    tumours, labels = _regression._breast_cancer(30)
+    tumours, labels = regression._breast_cancer(30)
     assert np.array_equal(tumours, load_breast_cancer().data) and np.array_equal(labels > 0, load_breast_cancer().target)
-    patients, progression = _regression._diabetes(10)
+    patients, progression = regression._diabetes(10)
     np.testing.assert_allclose(patients, load_diabetes().data, atol=1e-15)  # centred, of length 1: entries below 0.2
     assert np.array_equal(progression, load_diabetes().target)
     blocks, digits = logistic._digits()

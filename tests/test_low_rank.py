@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from methods._low_rank import LowRankGradient, OnPattern
 from methods.blorc import Blorc
-from methods.blorc_factors import BlorcFactors
+from methods.blorc.factors import BlorcFactors
+from methods.calculus.low_rank import LowRankGradient, OnPattern
 from problems import AnalysisL1
 from problems.base import Array
 

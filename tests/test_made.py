@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 
 from harness import training
-from problems import AnalysisL1, _tuning
+from problems import AnalysisL1
+from problems.data import tuning
 
 
 def test_a_default_beta_denoises_best_or_makes_half_of_the_rows_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_tuning, "N", 16)
-    monkeypatch.setattr(_tuning, "COUNT", 4)
-    monkeypatch.setattr(_tuning, "GRID", np.geomspace(0.1, 20.0, 12))
-    monkeypatch.setattr(_tuning, "OPERATORS", ("tv", "random-2n"))
-    monkeypatch.setattr(_tuning, "SIGNALS", {"piecewise-constant": None})
-    found = {operator: (c, rule, share) for operator, _, c, rule, share in _tuning.table()}
+    monkeypatch.setattr(tuning, "N", 16)
+    monkeypatch.setattr(tuning, "COUNT", 4)
+    monkeypatch.setattr(tuning, "GRID", np.geomspace(0.1, 20.0, 12))
+    monkeypatch.setattr(tuning, "OPERATORS", ("tv", "random-2n"))
+    monkeypatch.setattr(tuning, "SIGNALS", {"piecewise-constant": None})
+    found = {operator: (c, rule, share) for operator, _, c, rule, share in tuning.table()}
     c, rule, share = found["tv"]
     assert rule == "denoising" and 0.3 <= share <= 0.8
-    w, y, target, _ = _tuning.draw(16, 0.1, 12345, "tv", "piecewise-constant", 4, beta=1.0)
-    errors = [_tuning._outcome(w, y, target, 0.1 * one)[0] for one in (c / 4, c, 4 * c)]
+    w, y, target, _ = tuning.draw(16, 0.1, 12345, "tv", "piecewise-constant", 4, beta=1.0)
+    errors = [tuning._outcome(w, y, target, 0.1 * one)[0] for one in (c / 4, c, 4 * c)]
     assert min(errors) == errors[1]
     c, rule, share = found["random-2n"]  # 16 of 32 rows at most, or x* = 0
     assert rule == "half" and share == pytest.approx(0.35, abs=0.1)

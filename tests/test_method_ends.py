@@ -14,8 +14,8 @@ from _ends import ends
 from _sharp import in_jax
 
 from harness.answers import received
-from harness.judge import judge
-from harness.worker import missing
+from harness.checks.judge import judge
+from harness.measure.worker import missing
 from methods import METHODS, Gradient, GradientMethod, LibraryError
 from problems import PROBLEMS, Ensemble, Problem, Reference, SolveError
 

@@ -13,7 +13,7 @@ from _sharp import OURS, STRATEGIES, case, in_jax, label, sharp, slow
 
 from methods import CORE, METHODS, PEERS, Gradient, GradientMethod, Prepared, Split
 from methods.blorc import Blorc
-from methods.blorc_warm import BlorcWarm
+from methods.blorc.warm import BlorcWarm
 from methods.finite_differences import DirectionalDifferences, EntrywiseDifferences
 from methods.unrolled import Unrolled
 from methods.unrolled_forward import UnrolledForward

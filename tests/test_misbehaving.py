@@ -16,12 +16,12 @@ import _methods
 import numpy as np
 import pytest
 
-from harness import timing
-from harness.catalogue import select
-from harness.cores import Cores
-from harness.runner import Options, Runner, blocks
-from harness.sweeps import Sweep, plan
-from harness.worker import Worker
+from harness.measure import timing
+from harness.measure.cores import Cores
+from harness.measure.runner import Options, Runner, blocks
+from harness.measure.worker import Worker
+from harness.plan.catalogue import select
+from harness.plan.sweeps import Sweep, plan
 from methods import Gradient
 from problems import AnalysisL1
 from results import Run, RunError
@@ -157,7 +157,7 @@ def test_a_set_up_that_hangs_is_tried_in_two_series_and_no_more() -> None:
 
 
 def test_an_instance_that_hangs_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.processes import Lost
+    from harness.measure.processes import Lost
 
     asked = []
 
@@ -165,7 +165,7 @@ def test_an_instance_that_hangs_is_not_drawn_again(monkeypatch: pytest.MonkeyPat
         asked.append(request)
         raise Lost("timeout", "preparation took longer than 300 s", "preparation")
 
-    monkeypatch.setattr("harness.processes.Handle.ask", ask)
+    monkeypatch.setattr("harness.measure.processes.Handle.ask", ask)
     cells = {str(i): cell for i, cell in enumerate(plan((Sweep(n=(8, 16), seeds=(0, 1)),), select(["fd-directional"])))}
     with Runner(cells.values(), Options()) as runner:
         found = [row.status for _, members in blocks(cells) for _, _, row in runner.block(members)]
@@ -238,7 +238,8 @@ def test_without_a_folder_for_locks_every_core_is_free(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_holds_no_core(tmp_path: Path) -> None:
-    code = f"from harness.cores import Cores; from pathlib import Path; c = Cores(1, Path({str(tmp_path)!r})); print(c.numbers)"
+    holds = f"c = Cores(1, Path({str(tmp_path)!r})); print(c.numbers)"
+    code = f"from harness.measure.cores import Cores; from pathlib import Path; {holds}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     again = Cores(1, tmp_path)
     again.release()

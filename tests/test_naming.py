@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal
 import pytest
 from _command import Done, dargmin, within
 
-from harness.catalogue import OURS, entries, select, sources, with_ladders
-from harness.knobs import parse, turned
-from harness.nearest import nearest, unknown
-from harness.userfiles import NamingError, absolute
+from harness.plan.catalogue import OURS, entries, select, sources, with_ladders
+from harness.plan.knobs import parse, turned
+from harness.plan.nearest import nearest, unknown
+from harness.plan.userfiles import NamingError, absolute
 from methods import GradientMethod, Prepared
-from methods.cone_layers import ConeLayer
+from methods.peers.cvxpylayers import ConeLayer
 from problems import PROBLEMS, Problem
 from results import Run
 

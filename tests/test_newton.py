@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from problems._newton import newton
 from problems.base import Array
+from problems.solvers.newton import newton
 
 
 def minimised(scale: float, noise: float = 0.0, start: float = 0.0) -> tuple[Array, int, bool]:

@@ -55,7 +55,7 @@ LIMITS: dict[tuple[str, str], Sharp] = {
 }
 # A library's fault: its layer loses a zero of dP, and here dP has no other entry.
 RAISES = {("scalar", "osqp-dual"): "returned an invalid gradient"}
-# Another: inequality constraints are dropped on the way to Moreau (harness/known_faults.py), so x is that of another problem.
+# Another: inequality constraints are dropped on the way to Moreau (harness/checks/known_faults.py): x is of another problem.
 WRONG = {(problem, "cvxpylayers-torch-moreau") for problem in ("nnls", "simplex-least-squares", "matrix-game")}
 OTHERS = tuple(problem for problem in PROBLEMS if problem.name != "analysis-l1")  # which has tests/test_methods.py
 

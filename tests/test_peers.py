@@ -7,16 +7,16 @@ import pytest
 from _exact import relative
 from _sharp import DEFAULTS, PEER_ERRORS, TIGHT, case, in_jax
 
-from harness.catalogue import select
-from harness.presets import PRESETS
-from harness.sweeps import plan
+from harness.plan.catalogue import select
+from harness.plan.presets import PRESETS
+from harness.plan.sweeps import plan
 from methods import PEERS, GradientMethod, to_numpy
-from methods.blorc_cvxpylayers import BlorcCvxpylayers
-from methods.peer_jaxopt import Jaxopt
-from methods.peer_osqp import Osqp, _one_thread
-from methods.peer_proxsuite import Proxsuite
-from methods.peer_qpax import Qpax
-from methods.peer_torchopt import Torchopt
+from methods.blorc.cvxpylayers import BlorcCvxpylayers
+from methods.peers.jaxopt import Jaxopt
+from methods.peers.osqp import Osqp, _one_thread
+from methods.peers.proxsuite import Proxsuite
+from methods.peers.qpax import Qpax
+from methods.peers.torchopt import Torchopt
 from problems import AnalysisL1
 
 

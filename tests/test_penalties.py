@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from methods import to_numpy
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems.base import Array
 from problems.forms import Term
-from problems.parametrisations import Dense
+from problems.operators.parametrisations import Dense
 from problems.penalties import L1, PENALTIES, Nuclear, Penalty
 from problems.penalties.base import Penalty as Base
 from problems.tangents import tangent

@@ -67,7 +67,7 @@ def test_modules_beside_the_call_and_the_users_file_shadow_none_of_ours(tmp_path
 
 
 def test_a_run_goes_on_where_its_files_were_moved_to_and_not_where_they_changed(tmp_path: Path) -> None:
-    from harness.commands import _versions
+    from harness.commands.running import _versions
 
     (tmp_path / "mine.py").write_text("a = 1\n")
     (tmp_path / "moved").mkdir()

@@ -10,9 +10,9 @@ from _exact import by_bvls
 from scipy.sparse import csr_array, random_array
 from scipy.sparse.csgraph import connected_components
 
-from problems import _chain
 from problems.base import Array
 from problems.kernels import KERNELS
+from problems.solvers import chain
 
 # Chains
 
@@ -50,7 +50,7 @@ def test_a_chain_is_solved_and_its_adjoint_is_the_least_norm_solution(n: int) ->
             np.testing.assert_allclose(h[signal][free], expected, rtol=0, atol=1e-12)
             assert not h[signal][~free].any()
             np.testing.assert_allclose(v[signal], g[signal] - h[signal] @ w, rtol=0, atol=1e-13)
-        pattern = [_chain.signs(a, c, np.full(n - 1, beta), row) for row in y]
+        pattern = [chain.signs(a, c, np.full(n - 1, beta), row) for row in y]
         np.testing.assert_array_equal(pattern, state)
 
 
@@ -64,8 +64,8 @@ def test_signals_of_a_batch_have_the_bits_they_have_alone() -> None:
 
 def test_a_chain_whose_scale_runs_away_has_no_pattern() -> None:
     ones, steep = np.ones(5), np.full(5, 1e30)
-    assert _chain.signs(steep, ones, ones, np.ones(6)) is None
-    assert _chain.signs(ones, steep, ones, np.ones(6)) is None
+    assert chain.signs(steep, ones, ones, np.ones(6)) is None
+    assert chain.signs(ones, steep, ones, np.ones(6)) is None
     assert minimised(steep, ones, 1.0, np.ones((1, 6)))[0] == KERNELS.lib.CHAIN_FAILED
 
 

@@ -9,11 +9,11 @@ import pytest
 from _exact import EXISTS
 
 from methods import to_numpy
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems import OPERATORS, PROBLEMS, SIGNALS, THETAS, AnalysisL1, Ensemble, Weighted, smoothed
-from problems._regression import sparse_minimiser
 from problems.base import Array
-from problems.drawing import BETA_RULES, default_beta
+from problems.data.drawing import BETA_RULES, default_beta
+from problems.families.regression import sparse_minimiser
 from problems.lasso import Lasso
 
 W, Y = np.diff(np.eye(4), axis=0), np.array([1.0, 0.9, -0.5, -0.6])

@@ -14,10 +14,11 @@ from flint import arb, arb_mat, ctx, fmpz_mat
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from problems import OPERATORS, AnalysisL1, Weighted, _balls, _cache, _margins, _proof, _proof_cache
-from problems._certificate import Certificate, certify, enclose_gradient, signals
-from problems._proof import Proof, attempt, prove
+from problems import OPERATORS, AnalysisL1, Weighted, storage
 from problems.base import Array
+from problems.proofs import arithmetic, margins, pattern_proof, proof_cache
+from problems.proofs.certificate import Certificate, certify, enclose_gradient, signals
+from problems.proofs.pattern_proof import Proof, attempt, prove
 
 STYLES = ("gauss", "integers", "wide")
 
@@ -119,7 +120,7 @@ def test_a_wrong_start_changes_nothing(operator: str, monkeypatch: pytest.Monkey
     k = len(problem.theta)
     for _ in range(5):
         signs, z = rng.integers(-1, 2, k).astype(np.int8), rng.uniform(-1, 1, k) * problem.beta
-        monkeypatch.setattr(_proof, "_found", lambda signal, found=(signs, z): found)
+        monkeypatch.setattr(pattern_proof, "_found", lambda signal, found=(signs, z): found)
         again = certify(problem)
         assert again.status == right.status == "proven"
         assert np.array_equal(again.grad, right.grad)
@@ -233,13 +234,13 @@ def test_circular_differences_of_a_constant() -> None:
 @pytest.mark.parametrize("w", [np.diff(np.eye(5), axis=0), np.arange(12.0).reshape(4, 3), np.eye(3)[[0, 1, 0, 2, 1]] * np.pi])
 def test_the_rank_is_exact(w: Array) -> None:
     stacked = np.concatenate([w, w[0:1] + w[1:2], 2.0**-600 * w])
-    assert _balls.rank(w) == _balls.rank(stacked) == fmpz_mat(_balls.integer_rows(w)).rank()
+    assert arithmetic.rank(w) == arithmetic.rank(stacked) == fmpz_mat(arithmetic.integer_rows(w)).rank()
 
 
 def test_a_rank_that_float64_cannot_see() -> None:
     w = np.array([[1.0, -1.0, 0.0], [1.0, -1.0, 1e-300]])
-    assert _balls.rank(w) == 2
-    assert _balls.rank(np.zeros((2, 3))) == 0
+    assert arithmetic.rank(w) == 2
+    assert arithmetic.rank(np.zeros((2, 3))) == 0
 
 
 # Ends of the range
@@ -302,7 +303,7 @@ def test_the_gradient_is_within_its_radius(operator: str, theta: str) -> None:
 
 
 def test_what_is_rounded_is_no_closer_than_its_balls_are_wide() -> None:
-    values, error = _balls.rounded(arb_mat([[arb(1, 1e-3), arb(2, 1e-3)]]))
+    values, error = arithmetic.rounded(arb_mat([[arb(1, 1e-3), arb(2, 1e-3)]]))
     np.testing.assert_array_equal(values, [[1.0, 2.0]])
     assert math.sqrt(2) * 1e-3 <= error < math.sqrt(2) * 1.001e-3  # room for 30 bits of a radius and for rounding up
 
@@ -311,8 +312,8 @@ def test_the_least_singular_value_is_bounded_from_below() -> None:
     for delta in (1.0, 1e-4, 1e-8):
         w = np.array([[1.0, 1.0, 0.3], [1.0, 1.0 + delta, 0.3]])
         least = min(mpmath.svd_r(matrix(w), compute_uv=False))
-        assert least * (1 - 1e-4) - 1e-12 < _margins.sigma_below(w) <= least
-    assert _margins.sigma_below(np.zeros((0, 3))) == math.inf
+        assert least * (1 - 1e-4) - 1e-12 < margins.sigma_below(w) <= least
+    assert margins.sigma_below(np.zeros((0, 3))) == math.inf
 
 
 # The cache
@@ -320,7 +321,7 @@ def test_the_least_singular_value_is_bounded_from_below() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(_cache.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(storage.VARIABLE, str(tmp_path))
     return tmp_path / "proofs"
 
 
@@ -330,10 +331,10 @@ def refuse(problem: AnalysisL1) -> Certificate:
 
 def test_a_hit_returns_the_same_bits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for problem in (AnalysisL1.draw(n=8, operator="tv"), instance(*DEPENDENT[0][1:]), instance(np.eye(2), np.ones(2), 9.0)):
-        first = _proof_cache.certified(problem)
+        first = proof_cache.certified(problem)
         with monkeypatch.context() as patched:
-            patched.setattr("problems._certificate.certify", refuse)
-            again = _proof_cache.certified(problem)
+            patched.setattr("problems.proofs.certificate.certify", refuse)
+            again = proof_cache.certified(problem)
         for name, value in vars(first).items():
             np.testing.assert_array_equal(getattr(again, name), value)
             assert type(getattr(again, name)) is type(value)
@@ -342,23 +343,23 @@ def test_a_hit_returns_the_same_bits(folder: Path, monkeypatch: pytest.MonkeyPat
 def test_another_instance_misses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = AnalysisL1.draw(n=8, operator="tv")
     parts = [problem.theta, problem.y, problem.target, problem.beta, problem.loss_scale]
-    _proof_cache.certified(problem)
-    monkeypatch.setattr("problems._certificate.certify", refuse)
+    proof_cache.certified(problem)
+    monkeypatch.setattr("problems.proofs.certificate.certify", refuse)
     for i, part in enumerate(parts):
         other = [*parts[:i], np.nextafter(part, 9.0) if i > 2 else part + 1e-15, *parts[i + 1 :]]
         with pytest.raises(AssertionError, match="proven again"):
-            _proof_cache.certified(AnalysisL1(*other))
+            proof_cache.certified(AnalysisL1(*other))
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK", None])
 def test_a_damaged_entry_is_proven_again(folder: Path, damage: bytes | None) -> None:
     problem = AnalysisL1.draw(n=8, operator="tv")
-    first = _proof_cache.certified(problem)
+    first = proof_cache.certified(problem)
     (entry,) = folder.iterdir()
     content = bytearray(entry.read_bytes())
     content[len(content) // 2] ^= 1
     entry.write_bytes(bytes(content) if damage is None else damage)
-    np.testing.assert_array_equal(_proof_cache.certified(problem).grad, first.grad)
+    np.testing.assert_array_equal(proof_cache.certified(problem).grad, first.grad)
     assert [path.suffix for path in folder.iterdir()] == [".npz"]
 
 
@@ -366,9 +367,9 @@ def test_no_folder_and_no_cache_are_no_error(tmp_path: Path, monkeypatch: pytest
     problem = AnalysisL1.draw(n=8, operator="tv")
     (tmp_path / "file").touch()
     for setting in ("0", str(tmp_path / "file" / "below")):
-        monkeypatch.setenv(_cache.VARIABLE, setting)
-        assert _proof_cache.certified(problem).status == "proven"
-    monkeypatch.delenv(_cache.VARIABLE)
+        monkeypatch.setenv(storage.VARIABLE, setting)
+        assert proof_cache.certified(problem).status == "proven"
+    monkeypatch.delenv(storage.VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    _proof_cache.certified(problem)
+    proof_cache.certified(problem)
     assert len(list((tmp_path / "dargmin" / "proofs").iterdir())) == 1

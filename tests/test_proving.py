@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from rich.table import Table
 
-from harness import proving
-from problems import OPERATORS, _proof, _proof_cache
+from harness.commands import proving
+from problems import OPERATORS
+from problems.proofs import pattern_proof, proof_cache
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, **axes: object) -> tuple[bool, dict[str, list[str]]]:
@@ -41,13 +42,13 @@ def test_a_line_counts_statuses_and_has_the_median_of_each_size_and_the_longest(
 
 
 def test_proofs_are_not_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_proof_cache, "certified", lambda problem: pytest.fail("the cache was asked"))
+    monkeypatch.setattr(proof_cache, "certified", lambda problem: pytest.fail("the cache was asked"))
     assert shown(monkeypatch, operators=["tv"], n="8", seeds="0:1")[0]
 
 
 def test_an_undecided_instance_is_named_and_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(_proof, "attempt", lambda *_: None)
-    monkeypatch.setattr(_proof, "_on_the_edge", lambda *_: None)
+    monkeypatch.setattr(pattern_proof, "attempt", lambda *_: None)
+    monkeypatch.setattr(pattern_proof, "_on_the_edge", lambda *_: None)
     decided, lines = shown(monkeypatch, operators=["tv"], n="8", seeds="3")
     assert not decided
     assert lines["tv"][4] == "1"

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from _exact import EXISTS, by_bvls, differences, image_tv, matrix, prove, relative, solve_pattern
 
-from problems import OPERATORS, AnalysisL1, Weighted, _large
+from problems import OPERATORS, AnalysisL1, Weighted
 from problems.base import REFERENCE_STATUSES, Array, Reference
+from problems.proofs import choice
 
 ROUNDING = 4e-16  # the reference rounds an extended-precision gradient once: at most 1.1e-16 an entry, and its sums
 
@@ -328,5 +329,5 @@ def test_a_batch_whose_proof_would_take_too_long_is_undecided_at_once() -> None:
 
 
 def test_a_single_signal_is_proven_however_long_it_takes() -> None:
-    assert _large.too_long(1, 10**4) == "" and _large.foreseen(1, 10**4) > _large.LONGEST_S
-    assert _large.too_long(100, 64) == ""
+    assert choice.too_long(1, 10**4) == "" and choice.foreseen(1, 10**4) > choice.LONGEST_S
+    assert choice.too_long(100, 64) == ""

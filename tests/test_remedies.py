@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from problems import PROBLEMS, AnalysisL1, Dense, Ensemble, Sparse, Weighted
-from problems.parametrisations import LOG
+from problems.operators.parametrisations import LOG
 
 
 def test_a_matrix_of_another_format_is_converted() -> None:

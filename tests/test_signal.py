@@ -14,9 +14,9 @@ from _exact import matrix, relative, touching_tv
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, layout
 from problems import AnalysisL1
-from problems._box_dual import TOUCHING
 from problems.base import Array
 from problems.kernels import build
+from problems.solvers.box_dual import TOUCHING
 
 RELAXATION = 1.5  # of coordinate descent, as signal.c has it
 

@@ -9,9 +9,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from harness.runner import Options, Runner, blocks
-from harness.sweeps import Sweep, plan
-from harness.worker import missing
+from harness.measure.runner import Options, Runner, blocks
+from harness.measure.worker import missing
+from harness.plan.sweeps import Sweep, plan
 from methods import METHODS, GradientMethod, to_numpy
 from problems import PROBLEMS, AnalysisL1, Ensemble, Problem
 from problems.base import Array

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from problems import AnalysisL1, _cache, _proof_cache, _sources
+from problems import AnalysisL1, storage
+from problems.proofs import proof_cache, sources
 
 
 def test_the_prover_rests_on_what_it_imports() -> None:
     """Modules that a list kept by hand had lost, a lazy import, and the kernels in C."""
-    names = {path.relative_to(_sources.ROOT).as_posix() for path in _sources.sources("problems._proof_cache")}
+    names = {path.relative_to(sources.ROOT).as_posix() for path in sources.sources("problems.proofs.proof_cache")}
     for name in (
-        "_certificate",
-        "_proof",
-        "_large",
-        "_chain",
-        "parametrisations",
+        "proofs/certificate",
+        "proofs/pattern_proof",
+        "proofs/choice",
+        "solvers/chain",
+        "operators/parametrisations",
         "base",
-        "_graph",
-        "_filter_proof",
+        "solvers/graph_tv",
+        "proofs/filter_proof",
         "kernels/build",
     ):
         assert f"problems/{name}.py" in names
@@ -32,7 +33,7 @@ def test_the_prover_rests_on_what_it_imports() -> None:
 
 def test_whatever_a_proof_runs_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """All modules of problems/ that hold a function which runs while an instance is proven, but that of the problem itself."""
-    monkeypatch.setenv(_cache.VARIABLE, "0")
+    monkeypatch.setenv(storage.VARIABLE, "0")
     ran: set[str] = set()
 
     def watch(frame: object, event: str, argument: object) -> None:
@@ -48,28 +49,28 @@ def test_whatever_a_proof_runs_is_in_the_key(monkeypatch: pytest.MonkeyPatch) ->
     sys.setprofile(watch)
     try:
         for problem in problems:
-            _proof_cache.certified(problem)
+            proof_cache.certified(problem)
     finally:
         sys.setprofile(None)
-    ours = {Path(name) for name in ran if Path(name).is_relative_to(_sources.ROOT / "problems")}
+    ours = {Path(name) for name in ran if Path(name).is_relative_to(sources.ROOT / "problems")}
     assert len(ours) > 5
-    assert ours - set(_sources.sources("problems._proof_cache")) <= {_sources.ROOT / "problems" / "analysis_l1.py"}
+    assert ours - set(sources.sources("problems.proofs.proof_cache")) <= {sources.ROOT / "problems" / "analysis_l1.py"}
 
 
 def test_a_changed_module_changes_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One byte of any of them."""
     problem = AnalysisL1.draw(n=8)
-    paths = _sources.sources("problems._proof_cache")
+    paths = sources.sources("problems.proofs.proof_cache")
     keys = set()
     for i in range(len(paths)):
         changed = tmp_path / f"{i}.py"
         changed.write_bytes(paths[i].read_bytes() + b"#")
-        monkeypatch.setattr(_proof_cache, "sources", lambda name, i=i, changed=changed: [*paths[:i], changed, *paths[i + 1 :]])
-        _proof_cache._prover.cache_clear()
-        keys.add(_proof_cache._key(problem))
+        monkeypatch.setattr(proof_cache, "sources", lambda name, i=i, changed=changed: [*paths[:i], changed, *paths[i + 1 :]])
+        proof_cache._prover.cache_clear()
+        keys.add(proof_cache._key(problem))
     monkeypatch.undo()
-    _proof_cache._prover.cache_clear()
-    keys.add(_proof_cache._key(problem))
+    proof_cache._prover.cache_clear()
+    keys.add(proof_cache._key(problem))
     assert len(keys) == len(paths) + 1
 
 
@@ -94,5 +95,5 @@ def test_a_file_rests_on_what_it_imports_from_beside_it(tmp_path: Path) -> None:
     for name, text in {**BESIDE, "unused.py": "", "parts/unused.py": ""}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    found = {path.relative_to(tmp_path.resolve()).as_posix() for path in _sources.beside(tmp_path / "my method.py")}
+    found = {path.relative_to(tmp_path.resolve()).as_posix() for path in sources.beside(tmp_path / "my method.py")}
     assert found == set(BESIDE)

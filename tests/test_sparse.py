@@ -14,14 +14,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, diags_array, random_array
 
-from harness.catalogue import with_ladders
+from harness.plan.catalogue import with_ladders
 from methods import METHODS, Gradient
 from methods.blorc import Blorc
 from methods.blorc.sparse import SparseSolver, _Chain
-from problems import SPARSE_THETAS, AnalysisL1, SolveError, Sparse, Weighted, _certificate, _chain, _chain_proof
-from problems._box_dual import TOUCHING
+from problems import SPARSE_THETAS, AnalysisL1, SolveError, Sparse, Weighted
 from problems.base import Array
-from problems.operators import OPERATORS, SPARSE_OPERATORS
+from problems.operators.matrices import OPERATORS, SPARSE_OPERATORS
+from problems.proofs import certificate, chain_proof
+from problems.solvers import chain
+from problems.solvers.box_dual import TOUCHING
 
 # A direct method on well-conditioned data: x, z, v and h of a chain err by a few units in the last place (compensated sums),
 # and so do the entries; a shared weight sums up to n of them. 1e-13 leaves a factor of 100.
@@ -53,7 +55,7 @@ def random_chain(rng: np.random.Generator, n: int) -> Any:
 def test_tv_has_the_proven_gradient(n: int, theta: str) -> None:
     for seed in range(12 if n < 100 else 2):
         problem = AnalysisL1.draw(n=n, seed=seed, theta=theta, sigma=(0.02, 0.1, 0.5)[seed % 3])
-        reference = _certificate.certify(problem)  # by dense algebra
+        reference = certificate.certify(problem)  # by dense algebra
         assert reference.status == "proven"
         found = blorc(problem)
         assert relative(found.grad, reference.grad) < CHAIN
@@ -77,13 +79,13 @@ def test_any_chain_has_the_proven_gradient(seed: int) -> None:
     w = csr_array(random_chain(rng, n))
     logs = rng.uniform(-1, 1, n - 1)
     for problem in (on_values(w, y, target, beta), AnalysisL1(logs, y, target, beta, parametrisation=Weighted(w))):
-        truth = _certificate.certify(problem)
+        truth = certificate.certify(problem)
         assert truth.status in ("proven", "zero")
         found = blorc(problem)
         scale = np.linalg.norm(truth.grad) or 1.0
         assert np.linalg.norm(found.grad - truth.grad) < CHAIN * scale
         if truth.status == "proven":
-            again = _chain_proof.certify(problem)
+            again = chain_proof.certify(problem)
             assert again.status == "proven" and np.array_equal(again.grad, truth.grad)  # both rounded correctly
             assert np.array_equal(again.signs, truth.signs) and np.array_equal(again.x, truth.x)
 
@@ -104,8 +106,8 @@ def test_small_signals_with_ties_are_solved_and_kinks_are_noted(heights: list[fl
     if y.any():
         assert optimality_gap(w, y, beta, found.x, found.z) < 1e-14
     np.testing.assert_allclose(found.x, by_enumeration(w, y, beta), atol=1e-12)
-    truth = _certificate.certify(problem)
-    assert truth.status in ("proven", "zero") or found.note or truth.reason == _certificate.TOO_FINE
+    truth = certificate.certify(problem)
+    assert truth.status in ("proven", "zero") or found.note or truth.reason == certificate.TOO_FINE
     if truth.grad is not None:
         np.testing.assert_allclose(blorc(problem).grad, truth.grad, atol=CHAIN * (1 + np.abs(truth.grad).max()))
 
@@ -144,7 +146,7 @@ def test_a_chain_of_1e5_satisfies_the_optimality_conditions() -> None:
 def test_a_million_perturbed_values_are_still_solved_as_a_chain(seed: int) -> None:
     problem = AnalysisL1.draw(n=10**6, seed=1, theta="sparse")
     w = problem.parametrisation.sparse(problem.perturbed(np.random.default_rng(seed)))
-    edges = _chain.edges(w)
+    edges = chain.edges(w)
     assert edges is not None
     s = np.cumprod(np.abs(edges[0] / edges[1]))
     assert s.max() / s.min() > 1e3  # its squares span the digits of float64
@@ -172,7 +174,7 @@ def test_the_dual_of_a_long_segment_needs_compensated_sums() -> None:
     drawn = AnalysisL1.draw(n=30_000, theta="sparse")
     problem = replace(drawn, y=drawn.y + 10.0, beta=1e6)  # the rounding of a mean near 10, n times, is 1e-12 of z
     z = SparseSolver(problem.y, problem.beta).solve(problem.parametrisation.sparse(problem.theta)).z
-    assert relative(z, _chain_proof.certify(problem).z[0]) < 1e-15
+    assert relative(z, chain_proof.certify(problem).z[0]) < 1e-15
 
 
 # The chain proof
@@ -180,14 +182,14 @@ def test_the_dual_of_a_long_segment_needs_compensated_sums() -> None:
 
 def test_the_chain_proof_refuses_a_wrong_pattern() -> None:
     problem = AnalysisL1.draw(n=64, seed=1, theta="sparse")
-    edges = _chain_proof.Edges.of(problem, problem.theta)
+    edges = chain_proof.Edges.of(problem, problem.theta)
     signs = edges.signs(problem.y)
     with ctx.workprec(128):
-        assert _chain_proof.enclose(edges, problem.y, problem.target, signs).strict
+        assert chain_proof.enclose(edges, problem.y, problem.target, signs).strict
         for i in range(0, 63, 3):
             wrong = signs.copy()
             wrong[i] = 1 if signs[i] == 0 else 0
-            assert not _chain_proof.enclose(edges, problem.y, problem.target, wrong).strict
+            assert not chain_proof.enclose(edges, problem.y, problem.target, wrong).strict
 
 
 def test_a_kink_is_not_proven_on_a_chain() -> None:
@@ -336,12 +338,12 @@ def test_a_large_sparse_w_is_not_written_out() -> None:
 
 
 def test_chains_are_told_from_other_matrices() -> None:
-    assert _chain.edges(_tv(5)) is not None
+    assert chain.edges(_tv(5)) is not None
     for other in (_tv(5)[:, ::-1], _tv(5)[:3], SPARSE_OPERATORS["circular-tv"](5, np.random.default_rng(0)), csr_array((4, 5))):
-        assert _chain.edges(csr_array(other)) is None
+        assert chain.edges(csr_array(other)) is None
     broken = _tv(5)
     broken.data[2] = 0.0
-    assert _chain.edges(broken) is None
+    assert chain.edges(broken) is None
 
 
 def test_dependent_rows_do_not_hide_a_kink_in_log_weights() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.experiments import blorc_table4
 from harness.experiments.blorc_table4 import Row, _Answer, _row, _sentences
-from methods.blorc_paper import BlorcPaper
+from methods.blorc.paper import BlorcPaper
 from problems import AnalysisL1, Reference
 
 

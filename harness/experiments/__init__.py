@@ -1,4 +1,8 @@
-"""Re-made tables and figures of the papers: EXPERIMENTS maps a name to a function of (folder, quick) that writes its page."""
+"""Re-made tables and figures of the papers: EXPERIMENTS maps a name to a function of (folder, quick) that writes its page.
+
+One experiment a file; what several share has an underscore in front. Begin in `smoothing_bias.py`, the shortest.
+May import: harness.checks, harness.environment, harness.measure, harness.training, methods, problems, results.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

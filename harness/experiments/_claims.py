@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from harness.errors import relative
+from harness.checks.errors import relative
 from methods import GradientMethod, to_numpy
 from problems import Problem
 from results.claims import Claim

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from methods._frameworks import FRAMEWORKS
+from methods.calculus.frameworks import FRAMEWORKS
 from problems import Problem, Splitting
 from problems.algorithms import algorithm
 from problems.base import Array

@@ -11,8 +11,8 @@ import numpy as np
 from methods import Blorc, BlorcBatched, BlorcDaqp, BlorcFactors, BlorcLayer, BlorcWarm, Chained, Gradient, GradientMethod
 from problems import AnalysisL1, Dense
 from problems.base import Array
-from problems.operators import circular_tv, identity, second_differences, tv, tv_2d
-from problems.parametrisations import Filters, Parametrisation, Sparse, Weighted
+from problems.operators.matrices import circular_tv, identity, second_differences, tv, tv_2d
+from problems.operators.parametrisations import Filters, Parametrisation, Sparse, Weighted
 
 Drawn = Callable[[int, np.random.Generator], Array]
 Signal = Callable[[Array, float, np.random.Generator], Array]

@@ -11,17 +11,17 @@ from time import perf_counter
 import numpy as np
 
 from harness import environment
-from harness.cores import on_one_core
-from harness.errors import relative
+from harness.checks.errors import relative
 from harness.experiments._pages import fresh, show, table, write_csv
-from harness.processes import context
-from harness.timing import without_gc
+from harness.measure.cores import on_one_core
+from harness.measure.processes import context
+from harness.measure.timing import without_gc
 from methods import GradientMethod, Split, synchronise, to_numpy
 from methods.blorc import Blorc
-from methods.blorc_paper import BlorcPaper
+from methods.blorc.paper import BlorcPaper
 from methods.closed_form import ClosedForm
-from methods.cone_layers import ConeLayer
 from methods.finite_differences import EntrywiseDifferences
+from methods.peers.cvxpylayers import ConeLayer
 from problems import AnalysisL1, Reference
 from problems.base import Array
 from results.statistics import median_interval

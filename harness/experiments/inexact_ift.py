@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.errors import relative
+from harness.checks.errors import relative
 from methods import Gradient, to_numpy
 from methods.ift_cg import InexactIFT
 from problems import Problem

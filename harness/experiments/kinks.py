@@ -18,7 +18,7 @@ from harness.experiments._structured import ENTRIES, NOISE, OPERATORS, SIGNALS, 
 from harness.experiments.robustness import judged
 from methods import Gradient
 from problems import Reference
-from problems._certificate import OPEN_IN_VALUES
+from problems.proofs.certificate import OPEN_IN_VALUES
 
 SEEDS = 8
 LARGEST_ERROR = 1e-8  # relative, of a gradient without a note

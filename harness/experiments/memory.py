@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
-from harness import memory
-from harness.processes import context
+from harness.measure import memory
+from harness.measure.processes import context
 from methods import GradientMethod
 from methods.fixed_point import FixedPoint
 from methods.neumann import Neumann

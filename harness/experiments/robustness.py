@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import track
 
 from harness import environment
-from harness.cores import on_one_core
-from harness.errors import relative_or_absolute
+from harness.checks.errors import relative_or_absolute
 from harness.experiments._pages import fresh, show, table, write_csv
-from harness.timing import call_once, without_gc
+from harness.measure.cores import on_one_core
+from harness.measure.timing import call_once, without_gc
 from methods import Gradient, GradientMethod, to_numpy
 from methods.blorc import Blorc
 from problems import AnalysisL1, Reference

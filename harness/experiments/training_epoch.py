@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.environment import cores
 from harness.experiments import _pages
-from harness.timing import without_gc
+from harness.measure.timing import without_gc
 from harness.training import BATCH, PAIRS, RATE, SIGMA, N
 from methods import to_numpy
 from methods.blorc import Blorc

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from methods._bounded import Exact, counted
+from methods.blorc.bounded import Exact, counted
 from methods.blorc.kernels import KERNELS
 from methods.blorc.solver import Compiled, SignalSolver, checked
 from problems.base import Array

@@ -1,4 +1,4 @@
-"""x*(taps) and its adjoint for a filter bank, matrix-free: the pattern of problems/_filter_dual.py, then Krylov."""
+"""x*(taps) and its adjoint for a filter bank, matrix-free: the pattern of problems/solvers/filter_dual.py, then Krylov."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from methods._bounded import Adjoint, Stack
+from methods.blorc.bounded import Adjoint, Stack
 from methods.blorc.solver import SignalSolver
-from problems import _filter_dual
-from problems._box_dual import DEPENDENT, TOUCHING
-from problems._filter_dual import Pattern
-from problems._inside import TOUCH
 from problems.base import Array, SolveError
-from problems.parametrisations import Filters
+from problems.operators.parametrisations import Filters
+from problems.solvers import filter_dual
+from problems.solvers.box_dual import DEPENDENT, TOUCHING
+from problems.solvers.filter_dual import Pattern
+from problems.solvers.inside import TOUCH
 
 LARGEST = 2**21  # entries of a K that the dense route, which is cubic, may be handed
 LOOSE = 1e-8  # relative residual of one solve of a refined one
@@ -48,7 +48,7 @@ class FilterSolution:
             left = rows @ v
             if np.linalg.norm(left) <= ACCEPTED * np.linalg.norm(g):
                 break
-            lifted += _filter_dual.normal(rows, left, LOOSE)
+            lifted += filter_dual.normal(rows, left, LOOSE)
             v = g - rows.T @ lifted
         else:
             raise SolveError("the adjoint of taps -> x* is not solved to rounding: the zero rows are ill-conditioned")
@@ -69,7 +69,7 @@ def _solved(filters: Filters, theta: Array, y: Array, beta: float) -> Adjoint:
     small = len(theta) * len(y) ** 2 <= LARGEST
     start = np.zeros(len(theta) * len(y))
     try:
-        pattern = _filter_dual.solve(filters, theta, y, beta)
+        pattern = filter_dual.solve(filters, theta, y, beta)
         found = FilterSolution(pattern, _doubt(filters, theta, pattern, y, beta))
         if not (small and found.note):
             return found
@@ -86,12 +86,12 @@ def _doubt(filters: Filters, theta: Array, pattern: Pattern, y: Array, beta: flo
     zero, longest = pattern.signs == 0, float(np.sqrt((theta**2).sum(axis=(1, 2)).max()))
     right = np.random.default_rng(0).standard_normal(int(zero.sum()))
     try:
-        grown = np.linalg.norm(_filter_dual.normal(pattern.rows, right, LOOSE)) / (np.linalg.norm(right) or 1.0)
+        grown = np.linalg.norm(filter_dual.normal(pattern.rows, right, LOOSE)) / (np.linalg.norm(right) or 1.0)
     except SolveError:
         return DEPENDENT
     if len(right) > len(y) or grown > SINGULAR:
         return DEPENDENT
-    left = _filter_dual.ACCEPTED * float(np.linalg.norm(y))
+    left = filter_dual.ACCEPTED * float(np.linalg.norm(y))
     steps = np.abs(filters.apply(theta, pattern.x))[~zero]
     z_off, step_off = left * grown, left * grown**0.5 * longest
     touching = (np.abs(pattern.z[zero]) >= beta * (1 - TOUCH) - z_off).any()

@@ -1,8 +1,8 @@
 """x*(theta) and its adjoint for total variation on a graph in log-weights, such as 2-D total variation of an image.
 
-The flat regions come from problems/_graph.py. On them x* and v = P g are means, afresh with compensated sums, so that both err
-by a few units in the last place. Log-weights of zero rows do not move ker W0: <z, K v> and <h, K x*> have no derivative in
-them, whatever solution h of W0^T h = g - v is taken, for w_i v = 0 and w_i x* = 0: h = 0 is given.
+The flat regions come from problems/solvers/graph_tv.py. On them x* and v = P g are means, afresh with compensated sums, so
+that both err by a few units in the last place. Log-weights of zero rows do not move ker W0: <z, K v> and <h, K x*> have no
+derivative in them, whatever solution h of W0^T h = g - v is taken, for w_i v = 0 and w_i x* = 0: h = 0 is given.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from problems._box_dual import TOUCHING
-from problems._graph import Graph, Parts, parts
 from problems.base import Array, SolveError
 from problems.kernels import KERNELS
+from problems.solvers.box_dual import TOUCHING
+from problems.solvers.graph_tv import Graph, Parts, parts
 
 TOUCH = 1e-11  # a flow this close to its bound, or regions whose levels are, by share of max |y|: perhaps a kink
 ACCEPTED = 1e-9  # how far from the level of its region the flow may leave a node: the integers behind it have 61 - log2(n) bits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from methods import _blorc
 from methods.base import GradientMethod, Prepared
+from methods.blorc import entry
 from problems import AnalysisL1, Dense, Problem, Reference
 
 
@@ -25,18 +25,18 @@ class Blorc(GradientMethod):
     name: ClassVar[str] = "blorc"
     family: ClassVar[str] = "closed form"
     requires: ClassVar[tuple[str, ...]] = ("cffi",)
-    citation: ClassVar[str] = _blorc.CITATION
-    formula: ClassVar[str] = _blorc.FORMULA
+    citation: ClassVar[str] = entry.CITATION
+    formula: ClassVar[str] = entry.FORMULA
 
     threads: int = 1  # that share the signals of a batch
 
     def unsupported(self, problem: Problem) -> str | None:
-        return _blorc.unsupported(problem)
+        return entry.unsupported(problem)
 
     def prepare(self, problem: Problem) -> Prepared:
         if isinstance(problem, AnalysisL1) and isinstance(problem.parametrisation, Dense) and problem.y.ndim == 1:
-            return _blorc.split_signal(problem)
-        return _blorc.split(_blorc.solve_of(problem, self.threads), _blorc.gradient_of(problem))
+            return entry.split_signal(problem)
+        return entry.split(entry.solve_of(problem, self.threads), entry.gradient_of(problem))
 
     def promise(self, problem: Problem, reference: Reference) -> float | None:
-        return _blorc.PROMISE
+        return entry.PROMISE

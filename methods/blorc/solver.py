@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy import empty, ndarray
 
-from methods._bounded import Bounded, Exact
+from methods.blorc.bounded import Bounded, Exact
 from methods.blorc.kernels import KERNELS
-from problems import _box_dual
 from problems.base import Array
+from problems.solvers import box_dual
 
 FLOAT = np.dtype(np.float64)
 HANDED = "left open by the compiled solver: the pattern is verified by a bounded active set"
@@ -42,11 +42,11 @@ class SignalSolver:
 
     def hand_over(self, w: Array, start: Array) -> Bounded:
         """The route that never fails, from duals believed to be close."""
-        return Bounded(w, _box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank, HANDED)
+        return Bounded(w, box_dual.solve(w, self.y, self.beta, np.nan_to_num(start)), self.keeps_rank, HANDED)
 
     def _left_open(self, found: Compiled) -> Exact:
         if 0.0 < np.linalg.norm(found.x) <= VANISHED * np.linalg.norm(self.y):
-            inside = _box_dual.dual_inside(found.w, self.y, self.beta, found.z)
+            inside = box_dual.dual_inside(found.w, self.y, self.beta, found.z)
             if inside is not None:
                 found.x[:], found.z[:], found.status = 0.0, inside, self.lib.ZERO
                 return found

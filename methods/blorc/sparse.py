@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods._bounded import Adjoint, Stack
 from methods.blorc import graph
+from methods.blorc.bounded import Adjoint, Stack
 from methods.blorc.rows import Rows
 from methods.blorc.solver import SignalSolver
-from problems import _chain
-from problems._box_dual import TOUCHING
-from problems._graph import Graph
 from problems.base import Array, SolveError
 from problems.kernels import KERNELS
+from problems.solvers import chain
+from problems.solvers.box_dual import TOUCHING
+from problems.solvers.graph_tv import Graph
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,7 +36,7 @@ class SparseSolver:
     def solve(self, w: csr_array) -> Adjoint:
         if w.shape[1] != self.y.shape[-1]:
             raise ValueError(f"W must have shape (k, n) with n = {self.y.shape[-1]} as y has, got {w.shape}")
-        edges = _chain.edges(w)
+        edges = chain.edges(w)
         if edges is not None:
             found = _Chain.of(*edges, self.beta, self.y)
             if found is not None:

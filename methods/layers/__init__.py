@@ -4,7 +4,8 @@ Both are names of dargmin. torch: x = AnalysisL1Layer(beta)(W, y). Begin in `tor
 operators below it, and `torch_sparse.py` a W that is a sparse tensor. JAX: x = analysis_l1(W, y, beta), in `jax_function.py`;
 `kernels/` has its custom calls. Each framework is loaded when its layer is first used. Under both lie the kernel of
 methods/blorc (`layer.h`), the axes of vmap (`axes.py`), signals that the kernel leaves open (`open_signals.py`) and what is
-refused (`inputs.py`).
+refused (`inputs.py`). `method.py` measures them.
+May import: methods.base, methods.blorc, methods.calculus, problems.
 """
 
 from __future__ import annotations

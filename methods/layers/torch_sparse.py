@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from methods._bounded import Adjoint, Bounded, Stack
+from methods.blorc.bounded import Adjoint, Bounded, Stack
 from methods.layers.inputs import ONCE, check_beta, check_shapes, check_values, warn_at_kink
 
 DENSE = "pass W.to_dense()"

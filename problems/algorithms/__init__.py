@@ -1,4 +1,8 @@
-"""First-order algorithms, one file each; ALGORITHMS is the tuple of all, `algorithm` makes one for a problem."""
+"""First-order algorithms, one file each; ALGORITHMS is the tuple of all, `algorithm` makes one for a problem.
+
+Begin in `base.py`, then read `ista.py`.
+May import: problems.arrays, problems.forms, problems.penalties.
+"""
 
 from problems.algorithms.admm import ADMM, StiffADMM
 from problems.algorithms.base import Algorithm

@@ -8,7 +8,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems.algorithms.base import Algorithm, images
-from problems.base import Array
+from problems.arrays import Array
 from problems.forms import Form, Quadratic, Term, matrix_of
 
 

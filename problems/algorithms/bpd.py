@@ -8,7 +8,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from problems.algorithms.base import Algorithm, coupled_lengths, images
-from problems.base import Array
+from problems.arrays import Array
 from problems.forms import Form
 from problems.penalties import L1, Box
 

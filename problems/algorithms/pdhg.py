@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from problems.algorithms.base import Algorithm, coupled_lengths, images
-from problems.base import Array
+from problems.arrays import Array
 from problems.forms import Form
 
 

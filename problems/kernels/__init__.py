@@ -2,6 +2,7 @@
 
 `build.py` makes one shared library of the C files of a folder, once a machine; `binding.py` gives its functions, as the headers
 beside them declare them. Begin with `Kernels`. The C: `chain.c`, `graph.c`, `sweeps.c`; `lanes.h` serves other folders too.
+May import: problems.storage.
 """
 
 from pathlib import Path

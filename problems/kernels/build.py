@@ -17,7 +17,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from problems import _cache
+from problems import storage
 
 HERE = Path(__file__).parent
 NATIVE = "-mcpu=native" if platform.machine().lower() in ("arm64", "aarch64") else "-march=native"
@@ -53,7 +53,7 @@ def _version(command: tuple[str, ...]) -> str:
 
 def library_path(folder: Path, flags: tuple[str, ...]) -> Path | None:
     """Where the library of a folder is kept; None where there is to be no cache."""
-    root = _cache.folder("kernels")
+    root = storage.folder("kernels")
     command, version = compiler()
     used = hashlib.sha256(repr((command, version, FLAGS, flags, _processor())).encode())
     libraries = [path for flag in flags if flag.startswith("-I") for path in _files(Path(flag[2:]), "**/*.h")]

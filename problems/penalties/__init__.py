@@ -1,4 +1,8 @@
-"""Penalties of the canonical structure, one file each; PENALTIES is the tuple that tests go through, on vectors of length 6."""
+"""Penalties of the canonical structure, one file each; PENALTIES is the tuple that tests go through, on vectors of length 6.
+
+Begin in `base.py`, then read `l1.py`.
+May import: problems.arrays.
+"""
 
 import numpy as np
 

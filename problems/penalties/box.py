@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems.base import Array
+from problems.arrays import Array
 from problems.penalties.base import Manifold, Penalty, vanishing
 
 

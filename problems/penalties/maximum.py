@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems._arrays import local
-from problems.base import Array
+from problems.arrays import Array, local
 from problems.penalties._sorting import threshold
 from problems.penalties.base import Manifold, Penalty
 

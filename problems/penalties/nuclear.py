@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from array_api_compat import array_namespace
 
-from problems._arrays import local
-from problems.base import Array
+from problems.arrays import Array, local
 from problems.penalties.base import Manifold, Penalty, vanishing
 
 LEVEL = 1e-12  # singular values below this share of the largest count as zero: rounding leaves about 1e-16

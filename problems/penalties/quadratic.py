@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from problems._arrays import local
-from problems.base import Array
+from problems.arrays import Array, local
 from problems.penalties.base import Manifold, Penalty, everywhere
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from problems.base import Array
+from problems.arrays import Array
 from problems.penalties.base import Manifold, Penalty, everywhere, vanishing
 
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from harness import memory, timing
-from harness.catalogue import select
-from harness.judge import judge
+from harness.checks.judge import judge
+from harness.measure import memory, timing
+from harness.plan.catalogue import select
 from methods import GradientMethod
 from problems import AnalysisL1
 

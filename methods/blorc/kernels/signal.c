@@ -32,7 +32,7 @@ long shared_size(long k, long n, long several) {
 
 long room_size(long k, long n) { return 2 * padded(n) + 4 * (padded(k) + LANES); }
 
-long signal_stride(long k, long n) { return padded(n) + 3 * padded(k) + 4 + 3 * blocks_of(k); }
+long signal_stride(long k, long n) { return stride_of(k, n); }
 
 long signal_size(long k, long n) { return LANES + signal_stride(k, n) + lower_size(blocks_of(k)); }
 

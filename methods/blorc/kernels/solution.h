@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "factor.h"
-#include "signal.h"
 
 static const double ACCEPTED = 1e-11; /* residual of a free row, above which a solution is not accepted */
 static const double ROUNDING = 2e-15; /* the same, above which it is refined */
@@ -94,6 +93,9 @@ static inline void view_shared(signal *s, int several, double *work) {
     s->gram_inverse = several ? s->gram + rows * padded(s->k) : 0;
 }
 
+/* Numbers that `view_signal` takes */
+static inline long stride_of(long k, long n) { return padded(n) + 3 * padded(k) + 4 + 3 * blocks_of(k); }
+
 /* What stays of a signal, but for its factor, which has the size that it needs and lies where `lower` says */
 static inline void view_signal(signal *s, double *work, double *lower) {
     long rows = padded(s->k);
@@ -112,7 +114,7 @@ static inline void view_signal(signal *s, double *work, double *lower) {
 
 /* Where the factors of `count` signals begin, behind what else stays of them */
 static inline double *factors_of(long k, long n, long count, double *work) {
-    return aligned(work + count * signal_stride(k, n));
+    return aligned(work + count * stride_of(k, n));
 }
 
 /* The first of `count` signals. `several`: whether W W' is used, which pays for several */
