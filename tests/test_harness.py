@@ -449,7 +449,7 @@ def test_phases_add_up_to_the_total() -> None:
 
 
 _METER = """
-from harness import memory
+from harness.measure import memory
 import numpy as np
 memory.return_freed_blocks()
 print(memory.floor())
