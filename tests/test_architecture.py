@@ -276,10 +276,21 @@ def test_every_room_has_a_map() -> None:
             continue
         said = ast.get_docstring(ast.parse(path.read_text())) or ""
         assert "May import: " in said and "Begin " in said, f"{name} has no map"
-        assert len(said.splitlines()) <= 12, f"the map of {name} has more than a dozen lines"
+        lines = said.partition("\n\nThe way of one cell")[0].splitlines()
+        assert len(lines) <= 12, f"the map of {name} has more than a dozen lines"
         _, (_, *allowed), _ = room(name.replace(".", "/"))
         used = {other for module, others in graph.items() if _within(module, (name,)) for other in others}
         assert [place for place in allowed if not any(_within(other, (place,)) for other in used)] == []
+
+
+def test_the_way_of_one_cell_names_files_in_at_most_ten_hops() -> None:
+    said = (ast.get_docstring(ast.parse((ROOT / "harness" / "__init__.py").read_text())) or "").partition(
+        "The way of one cell"
+    )[2]
+    hops = re.findall(r"^ +(\d+)  (\S+\.py)", said, re.MULTILINE)
+    assert [int(number) for number, _ in hops] == list(range(1, len(hops) + 1)) and 1 < len(hops) <= 10
+    places = [ROOT / "harness" / path if not path.startswith(("results", "reports")) else ROOT / path for _, path in hops]
+    assert [place for place in places if not place.is_file()] == []
 
 
 def test_what_is_shared_lies_in_a_room() -> None:
